@@ -1,0 +1,189 @@
+"""The small state of one client's record that rules need: ids, statuses, dates. No clinical text.
+
+Rules:
+- Events change it through `apply`; nothing else does. It can always be folded anew from the stream.
+- Items are frozen and replaced, never changed, so a copy of the record is cheap and shares them.
+- Rules about consent look at when things happened (`occurred_at`), as known now.
+
+It does not decide, and it is not what people see: views fold events for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from records.errors import ConsentMissing, UnknownItem
+from records.event import Recorded
+
+ConsentStatus = Literal["offered", "given", "refused", "withdrawn", "superseded", "entered-in-error"]
+SessionStatus = Literal["booked", "held", "missed", "cancelled"]
+GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
+NoteStatus = Literal["signed", "entered-in-error"]
+
+
+class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
+    """One consent: what rules need of it. `live_at` is the only reading of its dates."""
+
+    kind: str
+    status: ConsentStatus
+    version: int
+    given_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime | None = None
+    recipient: str | None = None
+
+    def live_at(self, at: datetime) -> bool:
+        """Tell whether it was given and neither ended nor expired at `at`, as known now."""
+        if self.given_at is None or self.status == "entered-in-error" or at < self.given_at:
+            return False
+        if self.ended_at is not None and at >= self.ended_at:
+            return False
+        return self.expires_at is None or at < self.expires_at
+
+
+class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode of care."""
+
+    version: int
+    format: str
+    modality: str
+    protocol: str
+    planned_sessions: int
+    opened_at: datetime
+    closed_at: datetime | None = None
+    sessions_held: int = 0
+    phase_override: str | None = None
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """One session, booked or held."""
+
+    version: int
+    episode_id: UUID
+    kind: str
+    start: datetime
+    mode: str
+    status: SessionStatus = "booked"
+    number: int | None = None
+    attendance: str | None = None
+
+
+class AssessmentState(msgspec.Struct, frozen=True, kw_only=True):
+    """One completed measure; only its risk prompt matters to rules."""
+
+    version: int
+    measure: str
+    risk_value: int | None = None
+    prompt: Literal["open", "answered"] | None = None
+
+
+class GoalState(msgspec.Struct, frozen=True, kw_only=True):
+    """One goal."""
+
+    version: int
+    status: GoalStatus
+    scale: str
+
+
+class NoteState(msgspec.Struct, frozen=True, kw_only=True):
+    """One signed note. `text_version` counts the texts that stood: 1 as signed, 2 after the first amendment."""
+
+    version: int
+    author: str
+    kind: str
+    status: NoteStatus
+    session_id: UUID | None
+    signed_at: datetime
+    text_version: int = 1
+
+
+Item = TypeVar("Item")
+
+
+class ClientRecord(msgspec.Struct, kw_only=True):
+    """The rule state of one client.
+
+    Attributes:
+        client_id: the stream's id.
+        version: version of the last event that was applied; 0 where the client does not exist.
+        identity_version: version of the last event that touched identity.
+        birth_date: None where it is not known.
+        consents, episodes, sessions, assessments, goals, notes: items by id.
+        breaches: session id → consent kinds that were missing when it was held.
+    """
+
+    client_id: UUID
+    version: int = 0
+    identity_version: int = 0
+    registered_at: datetime | None = None
+    birth_date: date | None = None
+    consents: dict[UUID, ConsentState] = msgspec.field(default_factory=dict)
+    episodes: dict[UUID, EpisodeState] = msgspec.field(default_factory=dict)
+    sessions: dict[UUID, SessionState] = msgspec.field(default_factory=dict)
+    assessments: dict[UUID, AssessmentState] = msgspec.field(default_factory=dict)
+    goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
+    notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
+    breaches: dict[UUID, tuple[str, ...]] = msgspec.field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the client was registered."""
+        return self.version > 0
+
+    def copy(self) -> ClientRecord:
+        """Return a record that can be moved on without touching this one; items are shared. O(items)."""
+        return msgspec.structs.replace(
+            self,
+            consents=dict(self.consents),
+            episodes=dict(self.episodes),
+            sessions=dict(self.sessions),
+            assessments=dict(self.assessments),
+            goals=dict(self.goals),
+            notes=dict(self.notes),
+            breaches=dict(self.breaches),
+        )
+
+    def apply(self, recorded: Recorded) -> None:
+        """Apply the next event of the stream.
+
+        Raises:
+            ValueError: the event is not the next one, a defect of the caller.
+        """
+        if recorded.version != self.version + 1:
+            raise ValueError("events must be applied in their order")
+        recorded.event.apply(self, recorded.version)
+        self.version = recorded.version
+
+    def item(self, kind: str, items: Mapping[UUID, Item], item_id: UUID) -> Item:
+        """Return one item.
+
+        Raises:
+            UnknownItem: this client has no such item, whoever else may have one.
+        """
+        found = items.get(item_id)
+        if found is None:
+            raise UnknownItem(kind)
+        return found
+
+    def missing_consents(self, kinds: tuple[str, ...], at: datetime) -> tuple[str, ...]:
+        """Return which of `kinds` had no live consent at `at`, as known now, in the order given."""
+        live = {consent.kind for consent in self.consents.values() if consent.live_at(at)}
+        return tuple(kind for kind in kinds if kind not in live)
+
+    def require_consents(self, kinds: tuple[str, ...], at: datetime) -> None:
+        """Hold an act to its consents.
+
+        Raises:
+            ConsentMissing: names the first kind that is not live.
+        """
+        for kind in self.missing_consents(kinds, at):
+            raise ConsentMissing(kind)
+
+    def open_prompts(self) -> tuple[UUID, ...]:
+        """Return the assessments whose risk prompt no clinician has answered, oldest first."""
+        return tuple(key for key, state in self.assessments.items() if state.prompt == "open")
