@@ -1,0 +1,1 @@
+"""Everything around the running service: settings, wiring, commands, demo, benchmark."""

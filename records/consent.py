@@ -77,7 +77,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 # --- events
 
 
-class ConsentOffered(Event, tag="consent.offered"):
+class ConsentOffered(Event, frozen=True, kw_only=True, tag="consent.offered"):
     """A form was handed over or read out. Since 1."""
 
     subject = "consent_id"
@@ -91,7 +91,7 @@ class ConsentOffered(Event, tag="consent.offered"):
         record.consents[self.consent_id] = ConsentState(kind=self.kind, status="offered", version=version)
 
 
-class ConsentGiven(Event, tag="consent.given"):
+class ConsentGiven(Event, frozen=True, kw_only=True, tag="consent.given"):
     """A person agreed. `occurred_at` is when; `expires_at` ends it without any event. Since 1.
 
     Attributes:
@@ -139,7 +139,7 @@ class ConsentGiven(Event, tag="consent.given"):
             )
 
 
-class ConsentRefused(Event, tag="consent.refused"):
+class ConsentRefused(Event, frozen=True, kw_only=True, tag="consent.refused"):
     """A person did not agree. Since 1."""
 
     subject = "consent_id"
@@ -153,7 +153,7 @@ class ConsentRefused(Event, tag="consent.refused"):
         record.consents[self.consent_id] = ConsentState(kind=self.kind, status="refused", version=version)
 
 
-class ConsentWithdrawn(Event, tag="consent.withdrawn"):
+class ConsentWithdrawn(Event, frozen=True, kw_only=True, tag="consent.withdrawn"):
     """A person took a consent back, with effect from `occurred_at`. Since 1."""
 
     subject = "consent_id"
@@ -172,7 +172,7 @@ class ConsentWithdrawn(Event, tag="consent.withdrawn"):
         )
 
 
-class ConsentEnteredInError(Event, tag="consent.entered_in_error"):
+class ConsentEnteredInError(Event, frozen=True, kw_only=True, tag="consent.entered_in_error"):
     """It turned out that the consent entry should not be there. Since 1."""
 
     subject = "consent_id"

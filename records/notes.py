@@ -54,7 +54,7 @@ def text_digest(sections: Mapping[str, str]) -> str:
 # --- events
 
 
-class NoteSigned(Event, tag="note.signed"):
+class NoteSigned(Event, frozen=True, kw_only=True, tag="note.signed"):
     """A clinician signed a note. `occurred_at` is when it was signed. Since 1.
 
     Attributes:
@@ -86,7 +86,7 @@ class NoteSigned(Event, tag="note.signed"):
         )
 
 
-class NoteAddendumSigned(Event, tag="note.addendum_signed"):
+class NoteAddendumSigned(Event, frozen=True, kw_only=True, tag="note.addendum_signed"):
     """Information was added to a signed note. Since 1."""
 
     subject = "note_id"
@@ -102,7 +102,7 @@ class NoteAddendumSigned(Event, tag="note.addendum_signed"):
         record.notes[self.note_id] = msgspec.structs.replace(record.notes[self.note_id], version=version)
 
 
-class NoteAmended(Event, tag="note.amended"):
+class NoteAmended(Event, frozen=True, kw_only=True, tag="note.amended"):
     """A signed note was corrected: this is its new full text; the older ones stay. Since 1."""
 
     subject = "note_id"
@@ -121,7 +121,7 @@ class NoteAmended(Event, tag="note.amended"):
         )
 
 
-class NoteEnteredInError(Event, tag="note.entered_in_error"):
+class NoteEnteredInError(Event, frozen=True, kw_only=True, tag="note.entered_in_error"):
     """A signed note should not be in this record. Since 1."""
 
     subject = "note_id"

@@ -19,6 +19,7 @@ from records.actors import Actor, Role
 from records.client_record import ClientRecord
 from records.clinic_policy import ClinicPolicy
 from records.decision import Context, Decision
+from records.errors import WellkeptError
 from records.event import Event, Recorded
 
 CLIENT = UUID("00000000-0000-4000-8000-000000000001")
@@ -49,7 +50,7 @@ class Case:
         self.policy = policy
         self.record = fold(events)
         self.outcome: Sequence[Event] = ()
-        self.error: Exception | None = None
+        self.error: WellkeptError | None = None
 
     def when(
         self,
@@ -68,7 +69,7 @@ class Case:
         before = msgspec.json.encode(self.record)
         try:
             self.outcome = decision(self.record, context, **arguments)
-        except Exception as error:  # the error is the outcome: `refused` compares it
+        except WellkeptError as error:
             self.error = error
         assert msgspec.json.encode(self.record) == before, "a decision must not change the record"
         return self

@@ -1,0 +1,160 @@
+r"""The ledger entry: one fixed layout of 157 bytes for every leaf of the tree, in commit order.
+
+Source: CRYPTO 2; RFC 6962 for the hash of a leaf.
+
+    "WKLEAF\x01" ‖ kind u8 ‖ logged_at u64 (µs since 1970) ‖ stream_id 16 ‖ stream_version u64 ‖ prev_stream_leaf 32
+    ‖ key_id 16 ‖ key_class u8 ‖ payload_len u32 ‖ payload_sha256 32 ‖ content_root 32
+
+- Integers are big-endian. The decoder takes exactly this length, this magic, a known kind and a known class.
+- `payload_sha256` is over the ciphertext as stored; `content_root` binds the text (see `records.sealing`).
+- Event and access entries form one chain per stream: dense versions from 1, each naming the leaf before it.
+- A key-created entry stands outside the chains: its stream is the key's scope, its version is 0.
+
+Stored formats are for ever: nothing here may change but by a new version byte and a decision record.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+
+from records.errors import LedgerMismatch
+from records.merkle import HASH_BYTES, leaf_hash
+
+MAGIC = b"WKLEAF\x01"
+_LAYOUT = struct.Struct(">7sBQ16sQ32s16sBI32s32s")
+ENTRY_BYTES = _LAYOUT.size
+NO_LEAF = bytes(HASH_BYTES)
+"""The previous leaf of a stream's first entry."""
+
+KIND_OFFSET = 7
+CHAIN_OFFSET = 16
+"""Where `stream_id ‖ stream_version` begin: 24 bytes that order and name the entries of all streams."""
+CHAIN_BYTES = 24
+KEY_CLASS_OFFSET = 88
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Kind(IntEnum):
+    """What an entry is; everything that is not the log's own business is a topic inside a seal."""
+
+    EVENT = 1
+    ACCESS = 2
+    KEY_CREATED = 3
+    KEY_DESTROYED = 4
+    EPOCH = 5
+    PAYLOAD_PURGED = 6
+    RESTORE_DECLARED = 7
+
+
+class KeyClass(IntEnum):
+    """Which kind of data key sealed the payload."""
+
+    RECORD = 1
+    PROCESS = 2
+    SEGMENT = 3
+    AUDIT_YEAR = 4
+    CLINIC = 5
+    SERVICE = 6
+
+
+_KINDS = frozenset(Kind)
+_KEY_CLASSES = frozenset(KeyClass)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded ledger entry; fields as in the layout, `logged_at_us` in microseconds since 1970 UTC."""
+
+    kind: Kind
+    logged_at_us: int
+    stream: UUID
+    version: int
+    prev_stream_leaf: bytes
+    key_id: bytes
+    key_class: KeyClass
+    payload_len: int
+    payload_sha256: bytes
+    content_root: bytes
+
+    @property
+    def logged_at(self) -> datetime:
+        """The time of recording, aware, UTC."""
+        return from_microseconds(self.logged_at_us)
+
+
+def encode_entry(
+    kind: int,
+    logged_at_us: int,
+    stream: bytes,
+    version: int,
+    prev_stream_leaf: bytes,
+    key_id: bytes,
+    key_class: int,
+    payload_len: int,
+    payload_sha256: bytes,
+    content_root: bytes,
+) -> bytes:
+    """Return the 157 bytes of an entry; `stream` and `key_id` are 16 bytes, the digests 32."""
+    return _LAYOUT.pack(
+        MAGIC,
+        kind,
+        logged_at_us,
+        stream,
+        version,
+        prev_stream_leaf,
+        key_id,
+        key_class,
+        payload_len,
+        payload_sha256,
+        content_root,
+    )
+
+
+def decode_entry(entry: bytes) -> Entry:
+    """Decode an entry strictly.
+
+    Raises:
+        LedgerMismatch: wrong length or magic, unknown kind or key class.
+    """
+    if len(entry) != ENTRY_BYTES:
+        raise LedgerMismatch("an entry of wrong length")
+    magic, kind, at, stream, version, prev, key_id, key_class, length, digest, content = _LAYOUT.unpack(entry)
+    if magic != MAGIC or kind not in _KINDS or key_class not in _KEY_CLASSES:
+        raise LedgerMismatch("an entry of unknown format")
+    return Entry(
+        kind=Kind(kind),
+        logged_at_us=at,
+        stream=UUID(bytes=stream),
+        version=version,
+        prev_stream_leaf=prev,
+        key_id=key_id,
+        key_class=KeyClass(key_class),
+        payload_len=length,
+        payload_sha256=digest,
+        content_root=content,
+    )
+
+
+def entry_hash(entry: bytes) -> bytes:
+    """Return the RFC 6962 leaf hash of an encoded entry."""
+    return leaf_hash(entry)
+
+
+def chain_key(stream: bytes, version: int) -> bytes:
+    """Return the 24 bytes `stream ‖ version` under which the ledger's chain index finds an entry."""
+    return stream + version.to_bytes(8, "big")
+
+
+def to_microseconds(at: datetime) -> int:
+    """Return microseconds since 1970 UTC of an aware time, exactly."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(us: int) -> datetime:
+    """Return the aware UTC time of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=us)
