@@ -22,6 +22,7 @@ from records.event import Recorded
 
 ConsentStatus = Literal["offered", "given", "refused", "withdrawn", "superseded", "entered-in-error"]
 SessionStatus = Literal["booked", "held", "missed", "cancelled"]
+AssessmentStatus = Literal["recorded", "entered-in-error"]
 GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
 NoteStatus = Literal["signed", "entered-in-error"]
 
@@ -78,8 +79,10 @@ class AssessmentState(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     measure: str
+    taken_at: datetime
+    status: AssessmentStatus = "recorded"
     risk_value: int | None = None
-    prompt: Literal["open", "answered"] | None = None
+    prompt: Literal["open", "answered", "closed"] | None = None
 
 
 class GoalState(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,7 @@ class GoalState(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     status: GoalStatus
     scale: str
+    set_at: datetime
 
 
 class NoteState(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +118,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         identity_version: version of the last event that touched identity.
         birth_date: None where it is not known.
         consents, episodes, sessions, assessments, goals, notes: items by id.
+        risk_assessments: the id of each risk assessment → its version.
         breaches: session id → consent kinds that were missing when it was held.
     """
 
@@ -127,6 +132,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     sessions: dict[UUID, SessionState] = msgspec.field(default_factory=dict)
     assessments: dict[UUID, AssessmentState] = msgspec.field(default_factory=dict)
     goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
+    risk_assessments: dict[UUID, int] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
@@ -144,6 +150,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             sessions=dict(self.sessions),
             assessments=dict(self.assessments),
             goals=dict(self.goals),
+            risk_assessments=dict(self.risk_assessments),
             notes=dict(self.notes),
             breaches=dict(self.breaches),
         )
