@@ -1,0 +1,78 @@
+"""The clinic: its name, its jurisdiction and its own rules.
+
+Source: DESIGN (streams and keys); DOMAIN (what a clinic may set for itself).
+
+Rules:
+- A clinic is founded once.
+- Its policy is replaced as a whole; the old one stays in the history and judges what was decided under it.
+
+It does not hold accounts (`records.staff`) or care teams (`records.care_team`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from records.clinic_policy import ClinicPolicy
+from records.decision import Context, decision
+from records.errors import RuleBroken
+from records.event import Event, StreamKind
+
+
+class ClinicRecord(msgspec.Struct):
+    """The state of the clinic."""
+
+    version: int = 0
+    name: str = ""
+    policy: ClinicPolicy = msgspec.field(default_factory=ClinicPolicy)
+
+
+class ClinicFounded(Event, frozen=True, kw_only=True, tag="clinic.founded"):
+    """The clinic began to keep its records here. Since 1."""
+
+    stream_kind = StreamKind.CLINIC
+
+    name: str
+    policy: ClinicPolicy
+
+    def apply(self, record: ClinicRecord, version: int) -> None:
+        """Set name and policy."""
+        record.name, record.policy, record.version = self.name, self.policy, version
+
+
+class ClinicPolicyChanged(Event, frozen=True, kw_only=True, tag="clinic.policy_changed"):
+    """The clinic set its own rules anew. Since 1."""
+
+    stream_kind = StreamKind.CLINIC
+    lifecycle = "amend"
+
+    policy: ClinicPolicy
+
+    def apply(self, record: ClinicRecord, version: int) -> None:
+        """Set the policy."""
+        record.policy, record.version = self.policy, version
+
+
+EVENTS = (ClinicFounded, ClinicPolicyChanged)
+
+
+@decision("clinic.found", on=StreamKind.CLINIC, creates_stream=True)
+def found_clinic(record: ClinicRecord, context: Context, *, name: str, policy: ClinicPolicy) -> Sequence[Event]:
+    """Found the clinic.
+
+    Raises:
+        RuleBroken: `clinic-founded`.
+    """
+    if record.version:
+        raise RuleBroken("clinic-founded", "The clinic was founded before.")
+    return [ClinicFounded(name=name, policy=policy, **context.stamp())]
+
+
+@decision("clinic.policy", on=StreamKind.CLINIC)
+def change_policy(record: ClinicRecord, context: Context, *, policy: ClinicPolicy) -> Sequence[Event]:
+    """Replace the clinic's policy; nothing to do where it is the same."""
+    if record.policy == policy:
+        return []
+    return [ClinicPolicyChanged(policy=policy, **context.stamp())]
