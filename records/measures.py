@@ -157,6 +157,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """What the answers add up to.
 
     Attributes:
+        answers: as they are stored; None where only a total was given.
         score: the total; None where too many items are unanswered.
         mean: the total divided by the number of items, as IIP-32 is reported.
         band, caseness: of the total; None where there is no total or the measure has none.
@@ -168,20 +169,21 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
         clusters: name → cluster; empty where the measure has none.
     """
 
+    answers: tuple[Answer, ...] | None
     score: float | None
     mean: float | None
     band: str | None
     caseness: bool | None
-    answered: int
-    missing: int
-    prorated: bool
+    answered: int = 0
+    missing: int = 0
+    prorated: bool = False
     risk_value: int | None = None
     risk_unanswered: bool = False
     risk_prompt: bool = False
     clusters: dict[str, Cluster] = msgspec.field(default_factory=dict)
 
 
-def score(measure: Measure, answers: Sequence[Answer]) -> Scored:
+def score_answers(measure: Measure, answers: Sequence[Answer]) -> Scored:
     """Score raw answers, one per item in the order of the measure.
 
     Raises:
@@ -195,6 +197,7 @@ def score(measure: Measure, answers: Sequence[Answer]) -> Scored:
     total = _total(measure, values) if missing <= measure.missing_max else None
     risk = stored[measure.risk.item - 1] if measure.risk else None
     return Scored(
+        answers=tuple(stored),
         score=total,
         mean=None if total is None else round(total / measure.items, 4),
         band=None if total is None else measure.band(total),
@@ -206,6 +209,24 @@ def score(measure: Measure, answers: Sequence[Answer]) -> Scored:
         risk_unanswered=measure.risk is not None and risk is None,
         risk_prompt=measure.risk is not None and risk is not None and risk >= measure.risk.at,
         clusters=_clusters(measure, stored),
+    )
+
+
+def score_total(measure: Measure, total: float) -> Scored:
+    """Place a total whose answers are not known, so that nothing is said of any item.
+
+    Raises:
+        InvalidContent: at `/score` for a total out of range.
+    """
+    lowest, highest = measure.range
+    if isinstance(total, bool) or not lowest <= total <= highest:
+        raise InvalidContent("/score", "Is out of the measure's range.")
+    return Scored(
+        answers=None,
+        score=total,
+        mean=round(total / measure.items, 4),
+        band=measure.band(total),
+        caseness=measure.at_caseness(total),
     )
 
 
