@@ -37,6 +37,7 @@ class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     expires_at: datetime | None = None
     recipient: str | None = None
+    scope: str | None = None
 
     def live_at(self, at: datetime) -> bool:
         """Tell whether it was given and neither ended nor expired at `at`, as known now."""
@@ -48,7 +49,14 @@ class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """One episode of care."""
+    """One episode of care.
+
+    Attributes:
+        phases: phase → number of its first session, as the plan had it when the episode was opened.
+        closed_at: when it ended; None while it is open.
+        sessions_held: the highest number that a held session has.
+        phase_override: the phase that was set by hand; None where the plan decides.
+    """
 
     version: int
     format: str
@@ -56,19 +64,36 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     planned_sessions: int
     opened_at: datetime
+    setting: str = "clinic"
+    phases: dict[str, int] = msgspec.field(default_factory=dict)
     closed_at: datetime | None = None
     sessions_held: int = 0
     phase_override: str | None = None
 
+    def phase_at(self, number: int) -> str | None:
+        """Return the phase of a session by its number: the override in force, else the plan's, else None."""
+        if self.phase_override is not None:
+            return self.phase_override
+        begun = [(first, phase) for phase, first in self.phases.items() if first <= number]
+        return max(begun)[1] if begun else None
+
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
-    """One session, booked or held."""
+    """One session, booked or held.
+
+    Attributes:
+        start: when it is planned to begin, and once held, when it began.
+        status: `missed` and `cancelled` follow from the attendance code that was recorded last.
+        attendance: the NHS attendance code, None while nobody recorded one.
+    """
 
     version: int
     episode_id: UUID
     kind: str
     start: datetime
     mode: str
+    minutes: int = 50
+    setting: str = "clinic"
     status: SessionStatus = "booked"
     number: int | None = None
     attendance: str | None = None
@@ -116,7 +141,8 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         client_id: the stream's id.
         version: version of the last event that was applied; 0 where the client does not exist.
         identity_version: version of the last event that touched identity.
-        birth_date: None where it is not known.
+        registration_digest: what was registered, as a digest, so that the same registration sent again is known.
+        birth_date: the earliest day that it can be; None where it is not known.
         consents, episodes, sessions, assessments, goals, notes: items by id.
         risk_assessments: the id of each risk assessment → its version.
         breaches: session id → consent kinds that were missing when it was held.
@@ -126,6 +152,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     version: int = 0
     identity_version: int = 0
     registered_at: datetime | None = None
+    registration_digest: str = ""
     birth_date: date | None = None
     consents: dict[UUID, ConsentState] = msgspec.field(default_factory=dict)
     episodes: dict[UUID, EpisodeState] = msgspec.field(default_factory=dict)
@@ -177,18 +204,30 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             raise UnknownItem(kind)
         return found
 
-    def missing_consents(self, kinds: tuple[str, ...], at: datetime) -> tuple[str, ...]:
-        """Return which of `kinds` had no live consent at `at`, as known now, in the order given."""
-        live = {consent.kind for consent in self.consents.values() if consent.live_at(at)}
+    def missing_consents(self, kinds: tuple[str, ...], at: datetime, scopes: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return which of `kinds` had no live consent at `at`, as known now, in the order given.
+
+        A consent without a scope covers everything; one with a scope covers only an act within it.
+
+        Args:
+            kinds: the consent kinds that the act needs.
+            at: when the act takes place.
+            scopes: what the act is part of, such as `episode:<id>`.
+        """
+        live = {
+            consent.kind
+            for consent in self.consents.values()
+            if consent.live_at(at) and (consent.scope is None or consent.scope in scopes)
+        }
         return tuple(kind for kind in kinds if kind not in live)
 
-    def require_consents(self, kinds: tuple[str, ...], at: datetime) -> None:
-        """Hold an act to its consents.
+    def require_consents(self, kinds: tuple[str, ...], at: datetime, scopes: tuple[str, ...] = ()) -> None:
+        """Hold an act to its consents; the arguments are those of `missing_consents`.
 
         Raises:
             ConsentMissing: names the first kind that is not live.
         """
-        for kind in self.missing_consents(kinds, at):
+        for kind in self.missing_consents(kinds, at, scopes):
             raise ConsentMissing(kind)
 
     def open_prompts(self) -> tuple[UUID, ...]:
