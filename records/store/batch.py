@@ -1,0 +1,140 @@
+"""Planning a batch: which units win, and every row that they write, in commit order.
+
+Source: CRYPTO 2 (the writer assigns index, time and, for access events, version and seal, all under one lock).
+
+- Units are planned in the order they came. One that lost its race, or whose key was used, drops out; the others stay.
+- `logged_at` is the clock or one microsecond after the last entry, whichever is later.
+- Each entry names the leaf before it in its stream.
+
+It is pure: both engines plan with it, inside their transaction, and nothing it returns is true before the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from records.errors import LostRace, WellkeptError
+from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash
+from records.merkle import HASH_BYTES
+from records.store.unit import (
+    Append,
+    AuditBatch,
+    Committed,
+    IdempotencyRow,
+    LogHead,
+    RowDelete,
+    RowPut,
+    StreamHead,
+    Unit,
+)
+
+EMPTY_DIGEST = bytes(HASH_BYTES)
+_NO_HEAD = StreamHead()
+
+
+class Plan:
+    """The rows of one batch, and for each unit its result or its error.
+
+    Attributes:
+        head: where the log stands after the batch.
+        heads: where each touched stream stands after the batch.
+        events: (stream, version, state) of each event.
+        entries: (index, entry) of each ledger entry.
+        puts, deletes, idempotency, audits: the other rows.
+        outcomes: one `Committed` or error for each unit, in order.
+    """
+
+    def __init__(
+        self, head: LogHead, heads: dict[UUID, StreamHead], known: dict[bytes, IdempotencyRow], now_us: int
+    ) -> None:
+        self._next = head.next_index
+        self._last_us = head.last_us
+        self._clinic = head.clinic_index
+        self._known = known
+        self._now_us = now_us
+        self.heads = heads
+        self.events: list[tuple[UUID, int, bytes]] = []
+        self.entries: list[tuple[int, bytes]] = []
+        self.puts: list[RowPut] = []
+        self.deletes: list[RowDelete] = []
+        self.idempotency: list[IdempotencyRow] = []
+        self.audits: list[AuditBatch] = []
+        self.outcomes: list[Committed | WellkeptError] = []
+
+    @property
+    def head(self) -> LogHead:
+        """Where the log stands after what was planned so far."""
+        return LogHead(self._next, self._last_us, self._clinic)
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.entries or self.puts or self.deletes or self.idempotency or self.audits)
+
+    def add(self, unit: Unit) -> None:
+        """Plan one unit: its rows join the batch, or its error is its outcome."""
+        wanted = unit.idempotency
+        if wanted is not None and wanted.key in self._known:
+            self.outcomes.append(Committed(replay=self._known[wanted.key]))
+            return
+        for append in unit.appends:
+            expected = append.expected_version
+            if expected is not None and self.heads.get(append.stream, _NO_HEAD).version != expected:
+                self.outcomes.append(LostRace("another writer appended first"))
+                return
+        for scope, key_id, key_class in unit.keys:
+            self._enter(Kind.KEY_CREATED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
+        written: list[tuple[int, bytes]] = []
+        for append in unit.appends:
+            self._append(append, written)
+        self.puts.extend(unit.puts)
+        self.deletes.extend(unit.deletes)
+        if unit.audit is not None:
+            self.audits.append(unit.audit)
+        if wanted is not None:
+            self.idempotency.append(wanted)
+            self._known[wanted.key] = wanted
+        self.outcomes.append(Committed(tuple(written)))
+
+    def _append(self, append: Append, written: list[tuple[int, bytes]]) -> None:
+        version, leaf = self.heads.get(append.stream, _NO_HEAD)
+        sealed_events: Sequence[object] = append.sealed or (None,)
+        for sealed in sealed_events:
+            version += 1
+            if sealed is None:
+                if append.seal is None:
+                    raise ValueError("an append without a sealed event needs a way to seal it")
+                sealed = append.seal(version, self._time())
+            state, key_id, key_class, digest, content = sealed  # type: ignore[misc]  # SealedEvent on both ways
+            entry = self._enter(
+                append.kind, append.stream, version, leaf, key_id, key_class, len(state), digest, content
+            )
+            leaf = entry_hash(entry)
+            self.events.append((append.stream, version, state))
+            written.append((self._next - 1, entry))
+        self.heads[append.stream] = StreamHead(version, leaf)
+
+    def _time(self) -> int:
+        return max(self._now_us, self._last_us + 1)
+
+    def _enter(
+        self,
+        kind: Kind,
+        stream: UUID,
+        version: int,
+        leaf: bytes,
+        key_id: bytes,
+        key_class: int,
+        length: int,
+        digest: bytes,
+        content: bytes,
+    ) -> bytes:
+        at = self._time()
+        entry = encode_entry(kind, at, stream.bytes, version, leaf, key_id, key_class, length, digest, content)
+        self.entries.append((self._next, entry))
+        if key_class == KeyClass.CLINIC and kind is Kind.EVENT:
+            self._clinic = self._next
+        self._next += 1
+        self._last_us = at
+        return entry

@@ -1,0 +1,101 @@
+"""Group commit: requests that wait at the same moment share one durable commit.
+
+- Whoever finds nobody writing writes for all that wait, then hands over; there is no thread to wake for a lone writer.
+- One light lock for each waiter; no future, no savepoint.
+- The batch decides which units win, so one caller's lost race never touches another's unit.
+- Only an unexpected error of a batch makes it be written one by one, so that one bad unit fails alone.
+
+Durability is the write function's: when it returns, the units of the batch are durable or carry their error.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from records.errors import Unavailable, WellkeptError
+from records.store.unit import Committed, Unit
+
+LARGEST_BATCH = 256
+
+WriteBatch = Callable[[Sequence[Unit]], Sequence[Committed | WellkeptError]]
+"""Write the units in one transaction; return one outcome for each. Raises when nothing of the batch was committed."""
+
+
+class _Waiter:
+    __slots__ = ("leads", "outcome", "unit", "wake")
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.outcome: Committed | BaseException | None = None
+        self.leads = False
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
+class GroupCommit:
+    """Brings the units of many threads to one writer at a time."""
+
+    def __init__(self, write_batch: WriteBatch) -> None:
+        self._write_batch = write_batch
+        self._mutex = threading.Lock()
+        self._queue: deque[_Waiter] = deque()
+        self._writing = False
+
+    def commit(self, unit: Unit) -> Committed:
+        """Commit a unit; returns when it is durable.
+
+        Raises:
+            LostRace: a stream's version was not the expected one; nothing of the unit is stored.
+            NotStored, OutcomeUnknown: see `Store.commit`.
+        """
+        waiter = _Waiter(unit)
+        with self._mutex:
+            self._queue.append(waiter)
+            waiter.leads = not self._writing
+            self._writing = True
+        if not waiter.leads:
+            waiter.wake.acquire()
+        if waiter.leads:
+            self._lead()
+        outcome = waiter.outcome
+        if isinstance(outcome, Committed):
+            return outcome
+        if outcome is None:
+            raise RuntimeError("a batch ended without an outcome for its unit")
+        raise outcome
+
+    def _lead(self) -> None:
+        with self._mutex:
+            batch = [self._queue.popleft() for _ in range(min(LARGEST_BATCH, len(self._queue)))]
+        try:
+            self._settle(batch)
+        finally:
+            with self._mutex:
+                successor = self._queue[0] if self._queue else None
+                if successor is None:
+                    self._writing = False
+                else:
+                    successor.leads = True
+            for waiter in batch:
+                if not waiter.leads:
+                    waiter.wake.release()
+            if successor is not None:
+                successor.wake.release()
+
+    def _settle(self, batch: list[_Waiter]) -> None:
+        try:
+            outcomes = self._write_batch([waiter.unit for waiter in batch])
+        except Unavailable as error:
+            for waiter in batch:
+                waiter.outcome = error
+        except BaseException as error:
+            if len(batch) == 1:
+                batch[0].outcome = error
+                return
+            for waiter in batch:
+                self._settle([waiter])
+        else:
+            for waiter, outcome in zip(batch, outcomes, strict=True):
+                waiter.outcome = outcome

@@ -1,0 +1,438 @@
+"""The embedded store: SQLite in WAL mode, one writing connection, a few readers.
+
+Source: DESIGN (Store); the SQLite documentation on WAL and on transactions.
+
+- All writing and checkpointing is done on one connection of ours; readers are read-only connections.
+- The ledger index is the position that everything follows; rowids prove nothing and are used only for the read-back.
+- An advisory lock on the data directory keeps a second writing process out.
+- A crash before COMMIT returns leaves nothing or the whole batch: SQLite's own recovery decides, and it never leaves a
+  part. A failed COMMIT may turn out either way after a crash, so it is said to be unknown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
+
+from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnknown, WellkeptError
+from records.ledger import chain_key, decode_entry, entry_hash
+from records.store import Store
+from records.store.batch import Plan
+from records.store.group_commit import GroupCommit
+from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
+from records.store.unit import (
+    AuditRow,
+    Committed,
+    IdempotencyRow,
+    LogHead,
+    RowDelete,
+    SealedRow,
+    StoredRow,
+    StreamHead,
+    Unit,
+    decode_references,
+    encode_references,
+)
+
+READERS = 8
+REMEMBERED_HEADS = 50_000
+BUSY_TIMEOUT_SECONDS = 5.0
+_LAST_VERSION = 2**63 - 1
+
+
+class LedgeredRecorder(SQLiteApplicationRecorder):
+    """The library's recorder with our tables and triggers beside its own."""
+
+    def construct_create_table_statements(self) -> list[str]:
+        """Return the library's table, then ours."""
+        return [*super().construct_create_table_statements(), *SQLITE_STATEMENTS]
+
+    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        rows = [(e.originator_id.hex, e.originator_version, e.topic, e.state) for e in stored_events]  # type: ignore[union-attr]  # ids of ours are UUIDs
+        c.executemany(self.insert_events_statement, rows)
+        return None
+
+
+class SqliteStore(Store):
+    """A store in one SQLite file; see the duties in `records.store`."""
+
+    def __init__(self, path: Path, now_us: Callable[[], int], *, read_only: bool = False) -> None:
+        """Open an existing store.
+
+        Args:
+            path: the database file; it must exist (see `create`).
+            now_us: the clock, in microseconds since 1970 UTC.
+            read_only: do not take the writing lock, and refuse to commit.
+
+        Raises:
+            ClinicLocked: another process writes this clinic.
+            NotStored: the file is missing or cannot be opened.
+        """
+        if not path.exists():
+            raise NotStored("there is no database")
+        self._path = path
+        self._now_us = now_us
+        self._lock_file = None if read_only else _take_lock(path.with_name("writer.lock"))
+        self._recorder = LedgeredRecorder(SQLiteDatastore(str(path)))
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Semaphore(READERS)
+        self._heads: dict[UUID, StreamHead] = {}
+        self._writer = None if read_only else _connect_writer(path)
+        self._group = GroupCommit(self._write_batch)
+        self._committed = LogHead() if read_only else self._stored_head()
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Make the tables of a new store, in a new file.
+
+        Raises:
+            FileExistsError: there is a file already.
+        """
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        datastore = SQLiteDatastore(str(path))
+        LedgeredRecorder(datastore).create_table()
+        datastore.close()
+
+    def close(self) -> None:
+        """Close all connections and give back the lock."""
+        if self._writer is not None:
+            self._writer.close()
+        while self._readers:
+            self._readers.pop().close()
+        self._recorder.datastore.close()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    # --- writing
+
+    def commit(self, unit: Unit) -> Committed:
+        """Commit a unit; see `Store.commit`."""
+        if self._writer is None:
+            raise NotStored("this store was opened for reading")
+        return self._group.commit(unit)
+
+    def _write_batch(self, units: Sequence[Unit]) -> Sequence[Committed | WellkeptError]:
+        writer = self._writer
+        if writer is None:
+            raise NotStored("this store was opened for reading")
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            plan = self._plan(writer, units)
+            if plan.writes:
+                self._insert(writer, plan)
+        except sqlite3.Error as error:
+            _roll_back(writer)
+            raise NotStored("the log could not be written") from error
+        except BaseException:
+            _roll_back(writer)
+            raise
+        # A crash before this line leaves nothing of the batch; one after it leaves all of it.
+        _commit(writer)
+        if len(self._heads) > REMEMBERED_HEADS:
+            self._heads.clear()
+        self._heads.update(plan.heads)
+        self._committed = plan.head
+        return plan.outcomes
+
+    def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
+        heads: dict[UUID, StreamHead] = {}
+        known: dict[bytes, IdempotencyRow] = {}
+        for unit in units:
+            for append in unit.appends:
+                if append.stream not in heads:
+                    heads[append.stream] = self._heads.get(append.stream) or _stream_head(writer, append.stream)
+            if unit.idempotency is not None:
+                row = _idempotency(writer, unit.idempotency.key)
+                if row is not None:
+                    known[row.key] = row
+        plan = Plan(self._committed, heads, known, self._now_us())
+        for unit in units:
+            plan.add(unit)
+        return plan
+
+    def _insert(self, writer: sqlite3.Connection, plan: Plan) -> None:
+        if plan.events:
+            (last,) = writer.execute("SELECT MAX(rowid) FROM stored_events").fetchone()
+            events = [StoredEvent(stream, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
+            self._recorder._insert_events(SQLiteCursor(writer.cursor()), events)  # noqa: SLF001 - the library's seam
+        if plan.entries:
+            writer.executemany("INSERT INTO ledger (idx, entry) VALUES (?, ?)", plan.entries)
+        if plan.idempotency:
+            writer.executemany(
+                "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+                [(r.key, r.body, r.stream.bytes, r.status, encode_references(r.events)) for r in plan.idempotency],
+            )
+        for put in plan.puts:
+            forward = " WHERE excluded.version > sealed_rows.version" if put.only_forward else ""
+            writer.execute(
+                "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
+                f" SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state{forward}",  # noqa: S608 - fixed text
+                (put.place, put.row_id.bytes, put.stream.bytes, put.version, put.state),
+            )
+        if plan.deletes:
+            writer.executemany(
+                "DELETE FROM sealed_rows WHERE place = ? AND row_id = ?",
+                [(d.place, d.row_id.bytes) for d in plan.deletes],
+            )
+        for audit in plan.audits:
+            if audit.restart:
+                writer.execute("DELETE FROM audit_index")
+            writer.executemany(
+                "INSERT OR IGNORE INTO audit_index VALUES (?, ?, ?, ?, ?)",
+                [
+                    (r.index, r.client_id.bytes if r.client_id else None, r.actor, r.purpose, r.at_us)
+                    for r in audit.rows
+                ],
+            )
+            writer.execute("UPDATE audit_position SET idx = ?", (audit.position,))
+        if plan.entries:
+            self._read_back(writer, plan, last if plan.events else None)
+
+    def _read_back(self, writer: sqlite3.Connection, plan: Plan, last_rowid: int | None) -> None:
+        first = plan.entries[0][0]
+        if writer.execute("SELECT idx, entry FROM ledger WHERE idx >= ?", (first,)).fetchall() != plan.entries:
+            raise LedgerMismatch("a ledger entry was not stored as written", first)
+        if plan.events:
+            rows = writer.execute(
+                "SELECT originator_id, originator_version, state FROM stored_events WHERE rowid > ? ORDER BY rowid",
+                (last_rowid or 0,),
+            ).fetchall()
+            if rows != [(stream.hex, version, state) for stream, version, state in plan.events]:
+                raise LedgerMismatch("an event was not stored as written", first)
+
+    def _stored_head(self) -> LogHead:
+        with self._reader() as reader:
+            last = reader.execute("SELECT idx, entry FROM ledger ORDER BY idx DESC LIMIT 1").fetchone()
+            clinic = reader.execute(
+                "SELECT MAX(idx) FROM ledger WHERE substr(entry, 89, 1) = x'05' AND substr(entry, 8, 1) = x'01'"
+            ).fetchone()[0]
+        if last is None:
+            return LogHead()
+        return LogHead(last[0] + 1, decode_entry(last[1]).logged_at_us, -1 if clinic is None else clinic)
+
+    # --- reading
+
+    def head(self) -> LogHead:
+        """Return where the log stands; a writing process knows it, a reading one asks."""
+        return self._committed if self._writer is not None else self._stored_head()
+
+    def history(self, stream: UUID, after: int = 0, upto: int | None = None) -> list[StoredRow]:
+        """Return a stream's rows beside their entries; see `Store.history`."""
+        name = stream.bytes
+        with self._reader() as reader:
+            chain = reader.execute(
+                "SELECT idx, entry FROM ledger WHERE substr(entry, 8, 1) <= x'02'"
+                " AND substr(entry, 17, 24) > ? AND substr(entry, 17, 24) <= ? ORDER BY substr(entry, 17, 24)",
+                (chain_key(name, after), chain_key(name, _LAST_VERSION if upto is None else upto)),
+            ).fetchall()
+            if not chain:
+                return []
+            states = reader.execute(
+                "SELECT originator_version, state FROM stored_events"
+                " WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?"
+                " ORDER BY originator_version",
+                (stream.hex, after, after + len(chain)),
+            ).fetchall()
+        return join_rows(chain, states, after)
+
+    def entries(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return entries after an index, in order."""
+        return self._select("SELECT idx, entry FROM ledger WHERE idx > ? ORDER BY idx LIMIT ?", (after, limit))
+
+    def clinic_entries(self, after: int) -> list[tuple[int, bytes]]:
+        """Return the clinic-class event entries after an index, in order."""
+        return self._select(
+            "SELECT idx, entry FROM ledger WHERE substr(entry, 89, 1) = x'05' AND substr(entry, 8, 1) = x'01'"
+            " AND idx > ? ORDER BY idx",
+            (after,),
+        )
+
+    def key_entries(self) -> list[tuple[int, bytes]]:
+        """Return the entries of keys created or destroyed, in order."""
+        return self._select(
+            "SELECT idx, entry FROM ledger WHERE substr(entry, 8, 1) IN (x'03', x'04') ORDER BY idx", ()
+        )
+
+    def row(self, place: str, row_id: UUID) -> SealedRow | None:
+        """Return a sealed row, or None."""
+        found = self._select(
+            "SELECT row_id, stream_id, version, state FROM sealed_rows WHERE place = ? AND row_id = ?",
+            (place, row_id.bytes),
+        )
+        return _sealed_row(found[0]) if found else None
+
+    def rows(self, place: str) -> list[SealedRow]:
+        """Return all sealed rows of a place."""
+        found = self._select("SELECT row_id, stream_id, version, state FROM sealed_rows WHERE place = ?", (place,))
+        return [_sealed_row(row) for row in found]
+
+    def drop_rows(self, place: str) -> int:
+        """Delete all sealed rows of a view."""
+        if place == "draft":
+            raise ValueError("drafts are no view")
+        rows = self.rows(place)
+        for start in range(0, len(rows), 1000):
+            self.commit(Unit(deletes=tuple(RowDelete(place, row.row_id) for row in rows[start : start + 1000])))
+        return len(rows)
+
+    def idempotency(self, key: bytes) -> IdempotencyRow | None:
+        """Return what is kept of a request, or None."""
+        with self._reader() as reader:
+            return _idempotency(reader, key)
+
+    def audit_position(self) -> int:
+        """Return the ledger index that the audit index includes."""
+        position: int = self._select("SELECT idx FROM audit_position", ())[0][0]
+        return position
+
+    def audit_rows(
+        self,
+        *,
+        client_id: UUID | None = None,
+        actor: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        after: int = -1,
+        limit: int = 50,
+    ) -> Sequence[AuditRow]:
+        """Return rows of the audit index; see `Store.audit_rows`."""
+        wanted: list[tuple[str, Any]] = [
+            ("idx > ?", after),
+            ("client_id = ?", client_id.bytes if client_id else None),
+            ("actor = ?", actor),
+            ("at_us >= ?", from_us),
+            ("at_us < ?", to_us),
+        ]
+        used = [(text, value) for text, value in wanted if value is not None]
+        where = " AND ".join(text for text, _ in used)
+        rows = self._select(
+            f"SELECT idx, client_id, actor, purpose, at_us FROM audit_index WHERE {where} ORDER BY idx LIMIT ?",  # noqa: S608 - fixed text
+            (*(value for _, value in used), limit),
+        )
+        return [AuditRow(i, UUID(bytes=c) if c else None, a, p, t) for i, c, a, p, t in rows]
+
+    def _select(self, query: str, arguments: tuple[Any, ...]) -> list[Any]:
+        with self._reader() as reader:
+            return reader.execute(query, arguments).fetchall()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with self._readers_lock:
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = _connect_reader(self._path)
+            try:
+                yield reader
+            except sqlite3.Error as error:
+                reader.close()
+                raise NotStored("the log cannot be read") from error
+            self._readers.append(reader)
+
+
+def join_rows(chain: Iterable[tuple[int, bytes]], states: Sequence[tuple[int, bytes]], after: int) -> list[StoredRow]:
+    """Put each stored event beside its ledger entry.
+
+    Args:
+        chain: (index, entry) of one stream, in order of version.
+        states: (version, state) of the same versions, in order.
+        after: the version before the first.
+
+    Raises:
+        LedgerMismatch: an entry without its event, or versions that are not dense.
+    """
+    rows: list[StoredRow] = []
+    for place, (index, entry) in enumerate(chain):
+        version = after + 1 + place
+        if int.from_bytes(entry[32:40], "big") != version:
+            raise LedgerMismatch("a stream is not dense", index)
+        if place >= len(states) or states[place][0] != version:
+            raise LedgerMismatch("an event of the ledger is not stored", index)
+        rows.append(StoredRow(index, entry, version, states[place][1]))
+    return rows
+
+
+def _stream_head(connection: sqlite3.Connection, stream: UUID) -> StreamHead:
+    name = stream.bytes
+    row = connection.execute(
+        "SELECT entry FROM ledger WHERE substr(entry, 8, 1) <= x'02'"
+        " AND substr(entry, 17, 24) > ? AND substr(entry, 17, 24) <= ? ORDER BY substr(entry, 17, 24) DESC LIMIT 1",
+        (chain_key(name, 0), chain_key(name, _LAST_VERSION)),
+    ).fetchone()
+    return StreamHead() if row is None else StreamHead(int.from_bytes(row[0][32:40], "big"), entry_hash(row[0]))
+
+
+def _idempotency(connection: sqlite3.Connection, key: bytes) -> IdempotencyRow | None:
+    row = connection.execute(
+        "SELECT body_digest, stream_id, status, events FROM idempotency WHERE key_digest = ?", (key,)
+    ).fetchone()
+    if row is None:
+        return None
+    return IdempotencyRow(key, row[0], UUID(bytes=row[1]), row[2], decode_references(row[3]))
+
+
+def _sealed_row(row: tuple[bytes, bytes, int, bytes]) -> SealedRow:
+    return SealedRow(UUID(bytes=row[0]), UUID(bytes=row[1]), row[2], row[3])
+
+
+def _take_lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ClinicLocked("another process writes this clinic") from error
+    return descriptor
+
+
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    try:
+        writer = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS, cached_statements=64
+        )
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("PRAGMA synchronous = FULL")
+        writer.execute("PRAGMA temp_store = MEMORY")
+    except sqlite3.Error as error:
+        raise NotStored("the log cannot be opened") from error
+    return writer
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    reader = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        cached_statements=64,
+    )
+    reader.execute("PRAGMA temp_store = MEMORY")
+    return reader
+
+
+def _commit(writer: sqlite3.Connection) -> None:
+    try:
+        writer.execute("COMMIT")
+    except sqlite3.Error as error:
+        failed_before_the_log = writer.in_transaction and error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_FULL")
+        _roll_back(writer)
+        if failed_before_the_log:
+            raise NotStored("the log could not be written") from error
+        raise OutcomeUnknown("the commit failed half way") from error
+
+
+def _roll_back(writer: sqlite3.Connection) -> None:
+    if writer.in_transaction:
+        writer.execute("ROLLBACK")

@@ -1,0 +1,176 @@
+"""What goes into one commit, and what comes back: the vocabulary between the doors and the stores.
+
+- A `Unit` is all or nothing: events with their ledger entries, new keys' entries, sealed rows, the idempotency row.
+- An append with an expected version is sealed before it is handed over; one without (access events) is sealed by the
+  writer, which gives version and time.
+
+It holds no logic: see `records.store.batch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+from uuid import UUID
+
+from records.ledger import NO_LEAF, Kind, KeyClass
+from records.sealing import SealedEvent
+
+Seal = Callable[[int, int], SealedEvent]
+"""(version, logged_at in µs) → sealed event; called by the writer under its lock."""
+
+
+class Append(NamedTuple):
+    """Events for one stream.
+
+    Attributes:
+        stream: the stream's id.
+        kind: `Kind.EVENT` or `Kind.ACCESS`.
+        expected_version: version of the stream before this append; None lets the writer number it.
+        sealed: the sealed events, when the version is expected.
+        seal: seals the one event, when the writer numbers it.
+    """
+
+    stream: UUID
+    kind: Kind
+    expected_version: int | None
+    sealed: tuple[SealedEvent, ...] = ()
+    seal: Seal | None = None
+
+
+class CreatedKey(NamedTuple):
+    """A data key that was made durable in the keyring and gets its ledger entry now."""
+
+    scope: UUID
+    key_id: bytes
+    key_class: KeyClass
+
+
+class RowPut(NamedTuple):
+    """A sealed row to store. With `only_forward` it replaces only a row of a lower version."""
+
+    place: str
+    row_id: UUID
+    stream: UUID
+    version: int
+    state: bytes
+    only_forward: bool = True
+
+
+class RowDelete(NamedTuple):
+    """A sealed row to delete; nothing happens where there is none."""
+
+    place: str
+    row_id: UUID
+
+
+class SealedRow(NamedTuple):
+    """A sealed row as stored."""
+
+    row_id: UUID
+    stream: UUID
+    version: int
+    state: bytes
+
+
+class Reference(NamedTuple):
+    """An event's place: stream and version."""
+
+    stream: UUID
+    version: int
+
+
+class IdempotencyRow(NamedTuple):
+    """What is kept of a request that was done: keyed digests, its status, its events. Never its body or answer.
+
+    Attributes:
+        key: HMAC over actor, route and key, 32 bytes.
+        body: HMAC over the body under a key that dies with the client's, 32 bytes.
+        stream: the client's stream, by which the row is scrubbed.
+        status: the HTTP status of the first answer.
+        events: the events that it wrote, in order.
+    """
+
+    key: bytes
+    body: bytes
+    stream: UUID
+    status: int
+    events: tuple[Reference, ...]
+
+
+class AuditRow(NamedTuple):
+    """A row of the clear audit index: ids, staff, purpose and time only. `at_us` is microseconds since 1970 UTC."""
+
+    index: int
+    client_id: UUID | None
+    actor: str
+    purpose: str | None
+    at_us: int
+
+
+class AuditBatch(NamedTuple):
+    """Audit index rows together with the ledger index that they bring the index up to."""
+
+    rows: tuple[AuditRow, ...]
+    position: int
+    restart: bool = False
+
+
+class Unit(NamedTuple):
+    """Everything of one commit."""
+
+    appends: tuple[Append, ...] = ()
+    keys: tuple[CreatedKey, ...] = ()
+    puts: tuple[RowPut, ...] = ()
+    deletes: tuple[RowDelete, ...] = ()
+    idempotency: IdempotencyRow | None = None
+    audit: AuditBatch | None = None
+
+
+class Committed(NamedTuple):
+    """What a commit gave.
+
+    Attributes:
+        entries: (ledger index, entry) of each event of the unit, in the order of its appends.
+        replay: the row of the first request where the idempotency key was known; then nothing was written.
+    """
+
+    entries: tuple[tuple[int, bytes], ...] = ()
+    replay: IdempotencyRow | None = None
+
+
+class LogHead(NamedTuple):
+    """Where the log stands: the next index, the last time used (µs), the index of the last clinic-class entry."""
+
+    next_index: int = 0
+    last_us: int = 0
+    clinic_index: int = -1
+
+
+class StreamHead(NamedTuple):
+    """Where a stream stands: its last version and the hash of that version's leaf."""
+
+    version: int = 0
+    leaf: bytes = NO_LEAF
+
+
+class StoredRow(NamedTuple):
+    """An event as it lies in the store, beside its ledger entry; nothing is verified yet."""
+
+    index: int
+    entry: bytes
+    version: int
+    state: bytes
+
+
+def encode_references(references: tuple[Reference, ...]) -> bytes:
+    """Return 24 bytes for each reference: stream, then version as u64."""
+    return b"".join(stream.bytes + version.to_bytes(8, "big") for stream, version in references)
+
+
+def decode_references(data: bytes) -> tuple[Reference, ...]:
+    """Return the references that `encode_references` encoded."""
+    return tuple(
+        Reference(UUID(bytes=data[at : at + 16]), int.from_bytes(data[at + 16 : at + 24], "big"))
+        for at in range(0, len(data), 24)
+    )
