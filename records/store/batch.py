@@ -11,7 +11,6 @@ It is pure: both engines plan with it, inside their transaction, and nothing it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from records.errors import LostRace, WellkeptError
@@ -99,14 +98,11 @@ class Plan:
 
     def _append(self, append: Append, written: list[tuple[int, bytes]]) -> None:
         version, leaf = self.heads.get(append.stream, _NO_HEAD)
-        sealed_events: Sequence[object] = append.sealed or (None,)
-        for sealed in sealed_events:
+        sealed_events = append.sealed
+        if append.seal is not None:
+            sealed_events = (append.seal(version + 1, self._time()),)
+        for state, key_id, key_class, digest, content in sealed_events:
             version += 1
-            if sealed is None:
-                if append.seal is None:
-                    raise ValueError("an append without a sealed event needs a way to seal it")
-                sealed = append.seal(version, self._time())
-            state, key_id, key_class, digest, content = sealed  # type: ignore[misc]  # SealedEvent on both ways
             entry = self._enter(
                 append.kind, append.stream, version, leaf, key_id, key_class, len(state), digest, content
             )

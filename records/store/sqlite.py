@@ -165,7 +165,7 @@ class SqliteStore(Store):
         if plan.events:
             (last,) = writer.execute("SELECT MAX(rowid) FROM stored_events").fetchone()
             events = [StoredEvent(stream, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
-            self._recorder._insert_events(SQLiteCursor(writer.cursor()), events)  # noqa: SLF001 - the library's seam
+            self._recorder._insert_events(SQLiteCursor(writer.cursor()), events)
         if plan.entries:
             writer.executemany("INSERT INTO ledger (idx, entry) VALUES (?, ?)", plan.entries)
         if plan.idempotency:
@@ -177,7 +177,7 @@ class SqliteStore(Store):
             forward = " WHERE excluded.version > sealed_rows.version" if put.only_forward else ""
             writer.execute(
                 "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
-                f" SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state{forward}",  # noqa: S608 - fixed text
+                f" SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state{forward}",
                 (put.place, put.row_id.bytes, put.stream.bytes, put.version, put.state),
             )
         if plan.deletes:
@@ -191,7 +191,7 @@ class SqliteStore(Store):
             writer.executemany(
                 "INSERT OR IGNORE INTO audit_index VALUES (?, ?, ?, ?, ?)",
                 [
-                    (r.index, r.client_id.bytes if r.client_id else None, r.actor, r.purpose, r.at_us)
+                    (r.position, r.client_id.bytes if r.client_id else None, r.actor, r.purpose, r.at_us)
                     for r in audit.rows
                 ],
             )

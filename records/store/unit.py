@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from records.ledger import NO_LEAF, Kind, KeyClass
+from records.ledger import NO_LEAF, KeyClass, Kind
 from records.sealing import SealedEvent
 
 Seal = Callable[[int, int], SealedEvent]
@@ -101,7 +101,7 @@ class IdempotencyRow(NamedTuple):
 class AuditRow(NamedTuple):
     """A row of the clear audit index: ids, staff, purpose and time only. `at_us` is microseconds since 1970 UTC."""
 
-    index: int
+    position: int
     client_id: UUID | None
     actor: str
     purpose: str | None
@@ -157,7 +157,7 @@ class StreamHead(NamedTuple):
 class StoredRow(NamedTuple):
     """An event as it lies in the store, beside its ledger entry; nothing is verified yet."""
 
-    index: int
+    position: int
     entry: bytes
     version: int
     state: bytes
