@@ -326,7 +326,10 @@ def _on_scale(scale: str, value: int, pointer: str) -> int:
     measure = SCALES[scale]
     if measure is None:
         raise InvalidContent(pointer, "Cannot be given for a goal without a scale.")
-    return int(measure.answer(value, pointer) or 0)
+    level = measure.answer(value, pointer)
+    if level is None:
+        raise InvalidContent(pointer, "A goal's level is a number.")
+    return int(level)
 
 
 def _stamp_since(goal: GoalState, context: Context, occurred_at: datetime | None) -> dict[str, Any]:
