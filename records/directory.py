@@ -36,7 +36,7 @@ class Directory:
         event = recorded.event
         if event.stream_kind is StreamKind.TEAM:
             if isinstance(event, CareTeamMemberAdded | CareTeamMemberRemoved):
-                event.apply(self.team(event.client_id), recorded.version)
+                event.apply(self.teams.setdefault(event.client_id, TeamRecord(event.client_id)), recorded.version)
         elif event.stream_kind is StreamKind.STAFF:
             event.apply(self.staff.setdefault(recorded.stream, StaffRecord(recorded.stream)), recorded.version)
             if isinstance(event, TokenIssued):
@@ -47,7 +47,7 @@ class Directory:
 
     def team(self, client_id: UUID) -> TeamRecord:
         """Return the care team of a client, empty where there is none."""
-        return self.teams.setdefault(client_id, TeamRecord(client_id))
+        return self.teams.get(client_id) or TeamRecord(client_id)
 
     def relation(self, staff_id: str, client_id: UUID) -> Relation:
         """Return how a person stands to a client."""

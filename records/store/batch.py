@@ -77,11 +77,9 @@ class Plan:
         if wanted is not None and wanted.key in self._known:
             self.outcomes.append(Committed(replay=self._known[wanted.key]))
             return
-        for append in unit.appends:
-            expected = append.expected_version
-            if expected is not None and self.heads.get(append.stream, _NO_HEAD).version != expected:
-                self.outcomes.append(LostRace("another writer appended first"))
-                return
+        if not self._expectations_hold(unit):
+            self.outcomes.append(LostRace("another writer appended first"))
+            return
         for scope, key_id, key_class in unit.keys:
             self._enter(Kind.KEY_CREATED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
         written: list[tuple[int, bytes]] = []
@@ -95,6 +93,17 @@ class Plan:
             self.idempotency.append(wanted)
             self._known[wanted.key] = wanted
         self.outcomes.append(Committed(tuple(written)))
+
+    def _expectations_hold(self, unit: Unit) -> bool:
+        versions: dict[UUID, int] = {}
+        for append in unit.appends:
+            version = versions.get(append.stream)
+            if version is None:
+                version = self.heads.get(append.stream, _NO_HEAD).version
+            if append.expected_version is not None and append.expected_version != version:
+                return False
+            versions[append.stream] = version + (len(append.sealed) or 1)
+        return True
 
     def _append(self, append: Append, written: list[tuple[int, bytes]]) -> None:
         version, leaf = self.heads.get(append.stream, _NO_HEAD)

@@ -1,0 +1,125 @@
+"""Between events and rows: seals an event for its place, and opens rows only after the ledger vouches for them.
+
+Source: CRYPTO 1, 2 and 5.
+
+- Each row that is opened is compared with its ledger entry: stream, version, length and digest of the ciphertext; each
+  entry names the leaf before it.
+- A row that does not open raises an alarm. For a decision it is an error; for a view it becomes a marked gap
+  (`Unreadable`), so that one flipped byte cannot hide the rest of the record.
+
+It reads and writes no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
+
+from records.catalogue import to_event
+from records.errors import LedgerMismatch, SealBroken, UnknownTopic
+from records.event import Event, Recorded, StreamKind, topic_of
+from records.ledger import Kind, decode_entry, entry_hash
+from records.payload import Segment, to_segments
+from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, seal_event
+from records.store.unit import Append, StoredRow
+from records.streams import Streams
+
+Alarm = Callable[[str, dict[str, object]], None]
+"""(code, facts without clinical content) → told to whoever watches."""
+
+
+class Unreadable(Event, frozen=True, kw_only=True, tag="unreadable"):
+    """Stands where an event cannot be opened. It is never stored."""
+
+
+class EventMapper:
+    """Seals and opens the events of one clinic."""
+
+    def __init__(self, streams: Streams, alarm: Alarm) -> None:
+        self._streams = streams
+        self._deployment = streams.deployment_id
+        self._alarm = alarm
+
+    def append(self, kind: StreamKind, stream: UUID, version: int, events: Sequence[Event]) -> Append:
+        """Return the append that puts events after `version` of a stream, sealed for their places.
+
+        Raises:
+            KeyMissing: the stream has no key.
+        """
+        key = self._streams.key_for(kind, stream)
+        sealed = tuple(
+            seal_event(
+                key,
+                Place(self._deployment, EVENT_PLACE, stream, version + place),
+                topic_of(event),
+                to_segments(event),
+            )
+            for place, event in enumerate(events, 1)
+        )
+        return Append(stream, Kind.EVENT, version, sealed)
+
+    def access_append(self, stream: UUID, event: Event) -> Append:
+        """Return the append of an access event, which the writer numbers, dates and seals."""
+        topic, segments = topic_of(event), to_segments(event)
+
+        def seal(version: int, logged_at_us: int) -> SealedEvent:
+            key = self._streams.key_for(StreamKind.ACCESS, stream, logged_at_us)
+            return seal_event(key, Place(self._deployment, EVENT_PLACE, stream, version), topic, segments)
+
+        return Append(stream, Kind.ACCESS, None, seal=seal)
+
+    def open(
+        self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool = False
+    ) -> list[Recorded]:
+        """Verify rows against their ledger entries and open them.
+
+        Args:
+            kind: the kind of the stream.
+            stream: the stream that the rows must be of.
+            rows: rows of consecutive versions.
+            gaps: put an `Unreadable` where a row does not verify or open, instead of raising.
+
+        Raises:
+            LedgerMismatch, SealBroken, UnknownTopic: a row is not what was written (never with `gaps`).
+            KeyMissing: a key that should be there is not.
+        """
+        opened = []
+        previous: bytes | None = None
+        for row in rows:
+            entry = decode_entry(row.entry)
+            leaf = entry_hash(row.entry)
+            try:
+                if entry.stream != stream or entry.version != row.version:
+                    raise LedgerMismatch("an entry of another place", row.position)
+                if previous is not None and entry.prev_stream_leaf != previous:
+                    raise LedgerMismatch("a chain that is cut", row.position)
+                if hashlib.sha256(row.state).digest() != entry.payload_sha256:
+                    raise LedgerMismatch("a row that is not what was logged", row.position)
+                event = self._open_row(kind, stream, row, entry.key_id)
+            except (LedgerMismatch, SealBroken, UnknownTopic) as error:
+                self._alarm("seal-broken", {"index": row.position, "error": type(error).__name__})
+                if not gaps:
+                    raise
+                event = Unreadable(occurred_at=entry.logged_at, entered_by="", request_id="")
+            previous = leaf
+            opened.append(Recorded(event, stream, row.version, row.position, entry.logged_at, leaf))
+        return opened
+
+    def segments(self, kind: StreamKind, stream: UUID, row: StoredRow) -> tuple[Segment, ...]:
+        """Return the exact segments of one row, for those who check the content root.
+
+        Raises:
+            SealBroken: it does not open in its place.
+        """
+        key = self._streams.key_of(kind, stream, decode_entry(row.entry).key_id)
+        return open_event(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)[1]
+
+    def _open_row(self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes) -> Event:
+        key = self._streams.key_of(kind, stream, key_id)
+        place = Place(self._deployment, EVENT_PLACE, stream, row.version)
+        topic, segments = open_event(key, place, row.state)
+        event = to_event(topic, segments)
+        if event.stream_kind is not kind:
+            raise UnknownTopic("an event of another kind of stream")
+        return event
