@@ -17,6 +17,7 @@ import msgspec
 from records import (
     access,
     assessments,
+    bookings,
     care_team,
     clinic,
     consent,
@@ -36,6 +37,7 @@ CONCEPTS = (
     registration,
     consent,
     episodes,
+    bookings,
     sessions,
     assessments,
     risk,

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from records.errors import ConsentMissing, UnknownItem
+from records.errors import ConsentMissing, InvalidContent, UnknownItem
 from records.event import Recorded
 
 ConsentStatus = Literal["offered", "given", "refused", "withdrawn", "superseded", "entered-in-error"]
@@ -25,6 +25,9 @@ SessionStatus = Literal["booked", "held", "missed", "cancelled"]
 AssessmentStatus = Literal["recorded", "entered-in-error"]
 GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
 NoteStatus = Literal["signed", "entered-in-error"]
+
+EARLIEST_BIRTH = date(1890, 1, 1)
+"""No living client was born before."""
 
 
 class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +97,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     minutes: int = 50
     setting: str = "clinic"
+    room: str | None = None
     status: SessionStatus = "booked"
     number: int | None = None
     attendance: str | None = None
@@ -229,6 +233,21 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         """
         for kind in self.missing_consents(kinds, at, scopes):
             raise ConsentMissing(kind)
+
+    def usual_session_kind(self, episode_id: UUID) -> str:
+        """Return `assessment` while no session of the episode is booked or was held, then `treatment`. O(sessions)."""
+        under_way = ("booked", "held")
+        begun = any(state.episode_id == episode_id and state.status in under_way for state in self.sessions.values())
+        return "treatment" if begun else "assessment"
+
+    def require_born(self, pointer: str, at: datetime) -> None:
+        """Hold what takes place with a client to their life: by the day as written, from 1890 where no birth is known.
+
+        Raises:
+            InvalidContent: `at` lies before; the pointer is where it came from.
+        """
+        if at.date() < (self.birth_date or EARLIEST_BIRTH):
+            raise InvalidContent(pointer, "Lies before the client was born.")
 
     def open_prompts(self) -> tuple[UUID, ...]:
         """Return the assessments whose risk prompt no clinician has answered, oldest first."""

@@ -23,14 +23,13 @@ from datetime import date
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from records.client_record import ClientRecord
+from records.client_record import EARLIEST_BIRTH, ClientRecord
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken
 from records.event import Event
 
 # --- value types
 
-FIRST_BIRTH_YEAR = 1890
 BIRTH_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 NHS_NUMBER = re.compile(r"\d{10}", re.ASCII)
@@ -189,8 +188,8 @@ def _require_plausible(
 ) -> None:
     if birth_date is not None:
         born = earliest_birth_date(birth_date)
-        if born > context.at.date() or born.year < FIRST_BIRTH_YEAR:
-            raise InvalidContent("/birth_date", f"Lies in the future or before {FIRST_BIRTH_YEAR}.")
+        if born > context.at.date() or born < EARLIEST_BIRTH:
+            raise InvalidContent("/birth_date", f"Lies in the future or before {EARLIEST_BIRTH.year}.")
         if any(session.start.date() < born for session in record.sessions.values()):
             raise InvalidContent("/birth_date", "Lies after a session of this client.")
     if language is not None and LANGUAGE.fullmatch(language) is None:
