@@ -41,6 +41,7 @@ class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     recipient: str | None = None
     scope: str | None = None
+    supersedes: UUID | None = None
 
     def live_at(self, at: datetime) -> bool:
         """Tell whether it was given and neither ended nor expired at `at`, as known now."""
@@ -133,6 +134,7 @@ class NoteState(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None
     signed_at: datetime
     text_version: int = 1
+    addenda: tuple[UUID, ...] = ()
 
 
 Item = TypeVar("Item")

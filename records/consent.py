@@ -5,7 +5,8 @@ Source: DOMAIN 3; UK GDPR Art. 7 (withdrawing is as easy as giving); FHIR R4 Con
 Rules:
 - offered → given | refused; given → withdrawn | superseded; any → entered in error. Expiry is time alone: no event is
   needed to deny, and whether a consent is live is answered at the moment asked about.
-- Giving a consent of the same kind, scope and recipient supersedes the live one.
+- Giving a consent of the same kind, scope and recipient supersedes the live one. Where the new one turns out to be
+  entered in error, the old one is in force again: an error ended nothing.
 - A consent names the form, its version and the hash of the exact text shown.
 - Withdrawal has a time, a channel and who received it; a reason is never demanded. It edits nothing earlier.
 - Kinds are data (`KINDS`), with what each is needed before; which acts need which kinds is clinic policy.
@@ -15,6 +16,7 @@ It does not decide whether a session may be held: sessions ask `ClientRecord.mis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -55,6 +57,7 @@ KINDS: dict[str, str] = {
 
 GIVEN_BY = ("client", "guardian", "attorney")
 METHODS = ("signature", "typed", "verbal-witnessed")
+SCOPE = re.compile(r"(episode|session|recording|study):[A-Za-z0-9-]{1,64}", re.ASCII)
 CHANNELS = ("in-person", "telephone", "email", "letter", "text", "portal")
 
 
@@ -95,7 +98,7 @@ class ConsentGiven(Event, frozen=True, kw_only=True, tag="consent.given"):
     """A person agreed. `occurred_at` is when; `expires_at` ends it without any event. Since 1.
 
     Attributes:
-        scope: what it covers (`episode:<id>`, `study:…`), None for the whole treatment.
+        scope: what it covers (`episode:<id>`, `session:<id>`, `recording:<id>`, `study:<name>`), None for all of it.
         recipient: for information sharing, who may be told (free text).
         method: signature, typed or verbal-witnessed.
         given_by: client, guardian (with `authority`) or attorney.
@@ -131,6 +134,8 @@ class ConsentGiven(Event, frozen=True, kw_only=True, tag="consent.given"):
             given_at=self.occurred_at,
             expires_at=self.expires_at,
             recipient=self.recipient,
+            scope=self.scope,
+            supersedes=self.supersedes,
         )
         if self.supersedes is not None:
             old = record.consents[self.supersedes]
@@ -173,7 +178,12 @@ class ConsentWithdrawn(Event, frozen=True, kw_only=True, tag="consent.withdrawn"
 
 
 class ConsentEnteredInError(Event, frozen=True, kw_only=True, tag="consent.entered_in_error"):
-    """It turned out that the consent entry should not be there. Since 1."""
+    """It turned out that the consent entry should not be there. Since 1.
+
+    Attributes:
+        reason: what was wrong (free text).
+        restores: the consent that it had superseded, which is in force again.
+    """
 
     subject = "consent_id"
     free_text = ("reason",)
@@ -181,12 +191,17 @@ class ConsentEnteredInError(Event, frozen=True, kw_only=True, tag="consent.enter
 
     consent_id: UUID
     reason: str
+    restores: UUID | None = None
 
     def apply(self, record: ClientRecord, version: int) -> None:
-        """Make it never live."""
+        """Make it never live, and undo what it had ended."""
         record.consents[self.consent_id] = msgspec.structs.replace(
             record.consents[self.consent_id], status="entered-in-error", version=version
         )
+        if self.restores is not None:
+            record.consents[self.restores] = msgspec.structs.replace(
+                record.consents[self.restores], status="given", ended_at=None, version=version
+            )
 
 
 EVENTS = (ConsentOffered, ConsentGiven, ConsentRefused, ConsentWithdrawn, ConsentEnteredInError)
@@ -221,7 +236,8 @@ def record_consent(
     refused. Nothing to do where the same outcome stands already.
 
     Raises:
-        InvalidContent: unknown kind, a guardian without authority, an expiry that lies before the giving.
+        InvalidContent: an unknown kind, scope, method or giver, a guardian without authority, an expiry that lies
+            before the giving, a time before birth or in the future.
         RuleBroken: `consent-already-decided`.
     """
     if kind not in KINDS:
@@ -233,12 +249,12 @@ def record_consent(
         if known.kind != kind or known.status != "offered":
             raise RuleBroken("consent-already-decided", "This consent was decided before; record a new one.")
     stamp = context.stamp(occurred_at)
+    record.require_born("/occurred_at", stamp["occurred_at"])
     if outcome == "offered":
         return [ConsentOffered(consent_id=consent_id, kind=kind, form=form, **stamp)]
     if outcome == "refused":
         return [ConsentRefused(consent_id=consent_id, kind=kind, form=form, **stamp)]
-    if given_by != "client" and not authority:
-        raise InvalidContent("/authority", "Is needed when somebody else consents for the client.")
+    _require_giver(method, given_by, authority, scope)
     if expires_at is not None and expires_at <= stamp["occurred_at"]:
         raise InvalidContent("/expires_at", "Lies before the consent was given.")
     return [
@@ -256,15 +272,27 @@ def record_consent(
             capacity_note=capacity_note,
             restrictions=restrictions,
             expires_at=expires_at,
-            supersedes=_live_twin(record, kind, recipient, stamp["occurred_at"]),
+            supersedes=_live_twin(record, kind, scope, recipient, stamp["occurred_at"]),
             **stamp,
         )
     ]
 
 
-def _live_twin(record: ClientRecord, kind: str, recipient: str | None, at: datetime) -> UUID | None:
+def _require_giver(method: str, given_by: str, authority: str | None, scope: str | None) -> None:
+    if method not in METHODS:
+        raise InvalidContent("/method", "Is not a known way of consenting.")
+    if given_by not in GIVEN_BY:
+        raise InvalidContent("/given_by", "Is nobody who can consent.")
+    if scope is not None and SCOPE.fullmatch(scope) is None:
+        raise InvalidContent("/scope", "Is not an episode, session, recording or study.")
+    if given_by != "client" and not (authority or "").strip():
+        raise InvalidContent("/authority", "Is needed when somebody else consents for the client.")
+
+
+def _live_twin(record: ClientRecord, kind: str, scope: str | None, recipient: str | None, at: datetime) -> UUID | None:
     for consent_id, state in record.consents.items():
-        if state.kind == kind and state.recipient == recipient and state.status == "given" and state.live_at(at):
+        same = (state.kind, state.scope, state.recipient) == (kind, scope, recipient)
+        if same and state.status == "given" and state.live_at(at):
             return consent_id
     return None
 
@@ -285,7 +313,7 @@ def withdraw_consent(
     Raises:
         UnknownItem: no such consent in this record.
         RuleBroken: `consent-not-given`.
-        InvalidContent: the withdrawal lies before the giving or in the future.
+        InvalidContent: an unknown channel, a withdrawal before the giving or in the future.
         StaleRecord, VersionRequired: see `Context.require_version`.
     """
     state = record.item("consent", record.consents, consent_id)
@@ -294,13 +322,13 @@ def withdraw_consent(
     context.require_version(state.version)
     if state.status != "given" or state.given_at is None:
         raise RuleBroken("consent-not-given", "Only a consent that was given can be withdrawn.")
+    if channel not in CHANNELS:
+        raise InvalidContent("/channel", "Is not a known channel.")
     stamp = context.stamp(occurred_at, reported_by)
     if stamp["occurred_at"] < state.given_at:
         raise InvalidContent("/occurred_at", "Lies before the consent was given.")
     return [
-        ConsentWithdrawn(
-            consent_id=consent_id, channel=channel, received_by=context.actor.id, reason=reason, **stamp
-        )
+        ConsentWithdrawn(consent_id=consent_id, channel=channel, received_by=context.actor.id, reason=reason, **stamp)
     ]
 
 
@@ -312,10 +340,17 @@ def mark_consent_entered_in_error(
 
     Raises:
         UnknownItem: no such consent in this record.
+        InvalidContent: no reason.
         StaleRecord, VersionRequired: see `Context.require_version`.
     """
     state = record.item("consent", record.consents, consent_id)
     if state.status == "entered-in-error":
         return []
     context.require_version(state.version)
-    return [ConsentEnteredInError(consent_id=consent_id, reason=reason, **context.stamp())]
+    if not reason.strip():
+        raise InvalidContent("/reason", "Needs a reason.")
+    # A consent that was withdrawn or superseded since is not brought back by an error in another entry.
+    restores = state.supersedes if state.status == "given" else None
+    if restores is not None and record.consents[restores].status != "superseded":
+        restores = None
+    return [ConsentEnteredInError(consent_id=consent_id, reason=reason, restores=restores, **context.stamp())]

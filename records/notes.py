@@ -98,8 +98,11 @@ class NoteAddendumSigned(Event, frozen=True, kw_only=True, tag="note.addendum_si
     text: str
 
     def apply(self, record: ClientRecord, version: int) -> None:
-        """Move the note's version on."""
-        record.notes[self.note_id] = msgspec.structs.replace(record.notes[self.note_id], version=version)
+        """Add the addendum's id to the note."""
+        state = record.notes[self.note_id]
+        record.notes[self.note_id] = msgspec.structs.replace(
+            state, version=version, addenda=(*state.addenda, self.addendum_id)
+        )
 
 
 class NoteAmended(Event, frozen=True, kw_only=True, tag="note.amended"):
@@ -110,6 +113,7 @@ class NoteAmended(Event, frozen=True, kw_only=True, tag="note.amended"):
     lifecycle = "amend"
 
     note_id: UUID
+    format: str
     sections: dict[str, str]
     reason: str
     text_version: int
@@ -205,11 +209,13 @@ def add_addendum(
 
     Raises:
         UnknownItem: no such note in this record.
-        RuleBroken: `note-entered-in-error`.
+        RuleBroken: `note-entered-in-error`, `addendum-already-signed`.
         InvalidContent: no text.
         StaleRecord, VersionRequired: see `Context.require_version`.
     """
-    _standing(record, context, note_id)
+    state = _standing(record, context, note_id)
+    if addendum_id in state.addenda:
+        raise RuleBroken("addendum-already-signed", "A signed addendum never changes; sign another one.")
     if not text.strip():
         raise InvalidContent("/text", "Holds no text.")
     return [NoteAddendumSigned(note_id=note_id, addendum_id=addendum_id, text=text, **context.stamp())]
@@ -242,6 +248,7 @@ def amend_note(
     return [
         NoteAmended(
             note_id=note_id,
+            format=format,
             sections=dict(sections),
             reason=reason,
             text_version=state.text_version + 1,

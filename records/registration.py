@@ -177,9 +177,8 @@ def change_identity(record: ClientRecord, context: Context, *, changes: Identity
     names = [name for name in (changes.family, changes.given) if name is not UNSET]
     if names and not any(name.strip() for name in names):
         raise InvalidContent("/family", "A client needs a family name or a given name; name both to empty one.")
-    _require_plausible(
-        record, context, changes.birth_date or None, changes.language or None, changes.nhs_number or None
-    )
+    fields = (changes.birth_date, changes.language, changes.nhs_number)
+    _require_plausible(record, context, *(None if value is UNSET else value for value in fields))
     return [ClientIdentityChanged(changes=changes, **context.stamp())]
 
 
