@@ -141,6 +141,7 @@ def test_at_most_three_goals_are_rated_on_gbo_at_once() -> None:
     setting(given(*three), scale="gbo").refused(RuleBroken, "too-many-gbo-goals")
     setting(given(*three), scale="gas").then(GoalSet)
     setting(given(*three), scale="none").then(GoalSet)
+    setting(given(*(a_goal(UUID(int=number), "gas") for number in (2, 3, 4))), scale="gbo").then(GoalSet)
     setting(given(*three, GoalPaused(goal_id=OTHER, **stamp())), scale="gbo").then(GoalSet)
 
 

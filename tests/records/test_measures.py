@@ -229,6 +229,15 @@ def test_ors_goes_in_tenths_without_rounding_errors() -> None:
     assert score_answers(MEASURES["ORS"], [6.1, 6.2, 6.3, 6.3]).caseness is True
 
 
+def test_whole_answers_are_stored_whole_and_tenths_as_tenths() -> None:
+    assert str(score_answers(GAD, [1.0] * 7).answers) == "(1, 1, 1, 1, 1, 1, 1)"
+    assert score_answers(MEASURES["ORS"], [0.1 + 0.2, 0.7 + 0.1, 5, 5]).answers == (0.3, 0.8, 5, 5)
+
+
+def test_a_measure_without_risk_item_has_none_unanswered() -> None:
+    assert score_answers(GAD, [None] * 7).risk_unanswered is False
+
+
 def test_srs_is_looked_at_for_a_low_total_or_one_low_item() -> None:
     assert score_answers(MEASURES["SRS"], [9, 9, 9, 9]).caseness is False
     assert score_answers(MEASURES["SRS"], [9, 9, 9, 8.9]).caseness is True
