@@ -230,24 +230,18 @@ def record_consent(
     restrictions: str | None = None,
     expires_at: datetime | None = None,
 ) -> Sequence[Event]:
-    """Record that a consent was offered, given or refused.
+    """Record that a consent was offered, given or refused; nothing to do where the same outcome stands already.
 
-    An offer that was recorded before under the same id is given or refused by it; anything else under that id is
-    refused. Nothing to do where the same outcome stands already.
+    An offer that was recorded under the same id is given or refused by it; anything else under that id is refused.
 
     Raises:
-        InvalidContent: an unknown kind, scope, method or giver, a guardian without authority, an expiry that lies
-            before the giving, a time before birth or in the future.
+        InvalidContent: an unknown code, a guardian without authority, an expiry before the giving, an impossible time.
         RuleBroken: `consent-already-decided`.
     """
     if kind not in KINDS:
         raise InvalidContent("/kind", "Is not a known kind of consent.")
-    known = record.consents.get(consent_id)
-    if known is not None:
-        if known.kind == kind and known.status == outcome:
-            return []
-        if known.kind != kind or known.status != "offered":
-            raise RuleBroken("consent-already-decided", "This consent was decided before; record a new one.")
+    if _stands(record, consent_id, kind, outcome):
+        return []
     stamp = context.stamp(occurred_at)
     record.require_born("/occurred_at", stamp["occurred_at"])
     if outcome == "offered":
@@ -276,6 +270,17 @@ def record_consent(
             **stamp,
         )
     ]
+
+
+def _stands(record: ClientRecord, consent_id: UUID, kind: str, outcome: str) -> bool:
+    known = record.consents.get(consent_id)
+    if known is None:
+        return False
+    if (known.kind, known.status) == (kind, outcome):
+        return True
+    if known.kind != kind or known.status != "offered":
+        raise RuleBroken("consent-already-decided", "This consent was decided before; record a new one.")
+    return False
 
 
 def _require_giver(method: str, given_by: str, authority: str | None, scope: str | None) -> None:
