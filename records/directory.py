@@ -14,6 +14,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from records.actors import Actor, Relation
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved, TeamRecord
 from records.clinic import ClinicRecord
@@ -34,15 +36,21 @@ class Directory:
     def apply(self, recorded: Recorded) -> None:
         """Apply the next clinic-class event."""
         event = recorded.event
-        if event.stream_kind is StreamKind.TEAM:
-            if isinstance(event, CareTeamMemberAdded | CareTeamMemberRemoved):
-                event.apply(self.teams.setdefault(event.client_id, TeamRecord(event.client_id)), recorded.version)
+        # Records are replaced, never changed, since decisions and other threads may hold them.
+        if isinstance(event, CareTeamMemberAdded | CareTeamMemberRemoved):
+            team = msgspec.structs.replace(self.team(event.client_id))
+            event.apply(team, recorded.version)
+            self.teams[event.client_id] = team
         elif event.stream_kind is StreamKind.STAFF:
-            event.apply(self.staff.setdefault(recorded.stream, StaffRecord(recorded.stream)), recorded.version)
+            account = msgspec.structs.replace(self.staff.get(recorded.stream) or StaffRecord(recorded.stream))
+            event.apply(account, recorded.version)
+            self.staff[recorded.stream] = account
             if isinstance(event, TokenIssued):
                 self._tokens[event.digest] = (recorded.stream, event.token_id)
         elif event.stream_kind is StreamKind.CLINIC:
-            event.apply(self.clinic, recorded.version)
+            clinic = msgspec.structs.replace(self.clinic)
+            event.apply(clinic, recorded.version)
+            self.clinic = clinic
         self.position = recorded.index
 
     def team(self, client_id: UUID) -> TeamRecord:

@@ -7,7 +7,7 @@
 - Segments follow each other in the order of the class's `free_text`; the decoder refuses anything left over.
 - The exact bytes are what the content root binds; nothing is ever re-serialised to check it.
 
-Source: CRYPTO 2 (content_root). It does not seal (`records.sealing`) and knows no classes by itself (`records.catalogue`).
+Source: CRYPTO 2 (content_root). It does not seal (`records.sealing`) and knows no classes (`records.catalogue`).
 """
 
 from __future__ import annotations

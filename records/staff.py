@@ -111,7 +111,7 @@ class TokenIssued(Event, frozen=True, kw_only=True, tag="token.issued"):
 
     def apply(self, record: StaffRecord, version: int) -> None:
         """Add the token."""
-        record.tokens[self.token_id] = TokenState(self.digest, self.expires_at)
+        record.tokens = {**record.tokens, self.token_id: TokenState(self.digest, self.expires_at)}
         record.version = version
 
 
@@ -127,7 +127,8 @@ class TokenRevoked(Event, frozen=True, kw_only=True, tag="token.revoked"):
 
     def apply(self, record: StaffRecord, version: int) -> None:
         """Mark the token."""
-        record.tokens[self.token_id] = msgspec.structs.replace(record.tokens[self.token_id], revoked=True)
+        revoked = msgspec.structs.replace(record.tokens[self.token_id], revoked=True)
+        record.tokens = {**record.tokens, self.token_id: revoked}
         record.version = version
 
 

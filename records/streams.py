@@ -49,6 +49,14 @@ class Streams:
         """Return the service's own key for one use, 32 bytes."""
         return derive(self._keyring.current(self.deployment_id, KeyClass.SERVICE, 1).secret, label)
 
+    def of(self, kind: StreamKind, target: UUID) -> UUID:
+        """Return the id of the stream of this kind that belongs to a client, an account or the clinic."""
+        if kind is StreamKind.TEAM:
+            return self.team(target)
+        if kind is StreamKind.ACCESS:
+            return self.access(target)
+        return self.clinic if kind is StreamKind.CLINIC else target
+
     def scope(self, kind: StreamKind, stream: UUID) -> tuple[UUID, KeyClass]:
         """Return whose key seals the stream, and of which class."""
         if kind is StreamKind.CLIENT:

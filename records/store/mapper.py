@@ -69,9 +69,7 @@ class EventMapper:
 
         return Append(stream, Kind.ACCESS, None, seal=seal)
 
-    def open(
-        self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool = False
-    ) -> list[Recorded]:
+    def open(self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool = False) -> list[Recorded]:
         """Verify rows against their ledger entries and open them.
 
         Args:
@@ -120,6 +118,6 @@ class EventMapper:
         place = Place(self._deployment, EVENT_PLACE, stream, row.version)
         topic, segments = open_event(key, place, row.state)
         event = to_event(topic, segments)
-        if event.stream_kind is not kind:
+        if self._streams.scope(event.stream_kind, stream) != self._streams.scope(kind, stream):
             raise UnknownTopic("an event of another kind of stream")
         return event

@@ -1,0 +1,233 @@
+"""The composition root: founds a clinic, and puts an opened clinic together.
+
+- A clinic is a data directory (0700) with FORMAT and deployment id, the log (SQLite in it, or PostgreSQL by URL), and
+  the keys apart in `<data>.keys/` (0700): root key file and keyring.
+- Founding makes keys first, then the log, then the first entries; it refuses a directory that is not empty.
+- Opening never creates anything. Every key that the log names must be there.
+
+Clocks and ids are made here and passed down; nothing below reads them by itself.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from records.actors import Actor, Role
+from records.clinic import found_clinic
+from records.clinic_policy import ClinicPolicy
+from records.drafts import Drafts
+from records.errors import WellkeptError
+from records.event import StreamKind
+from records.key_provider import KeyFileProvider
+from records.keyring import Keyring
+from records.ledger import KeyClass, decode_entry
+from records.request import Request
+from records.service import Service
+from records.store import Store
+from records.store.mapper import Alarm
+from records.store.sqlite import SqliteStore
+from records.store.unit import CreatedKey, Unit
+
+FORMAT = "wellkept-data/1"
+
+
+class NotInitialised(WellkeptError):
+    """There is no clinic in this directory, or one of a format that this version does not know."""
+
+
+class Paths(NamedTuple):
+    """Where a clinic's files are."""
+
+    data: Path
+
+    @property
+    def keys(self) -> Path:
+        """The directory of the keys, apart from the data."""
+        return self.data.with_name(self.data.name + ".keys")
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data / "records.db"
+
+    @property
+    def keyring(self) -> Path:
+        """The keyring file."""
+        return self.keys / "keyring.db"
+
+    @property
+    def key_file(self) -> Path:
+        """The root key file."""
+        return self.keys / "root.key"
+
+
+class Clinic(NamedTuple):
+    """An opened clinic."""
+
+    service: Service
+    drafts: Drafts
+    store: Store
+    keyring: Keyring
+    paths: Paths
+
+    def close(self) -> None:
+        """Close the log and forget the keys."""
+        self.store.close()
+        self.keyring.close()
+
+
+def now() -> datetime:
+    """Return the time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def now_us() -> int:
+    """Return microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+def operator() -> Actor:
+    """Return whoever runs this command on the machine, marked as such."""
+    return Actor(id=f"operator:{getpass.getuser()}", role=Role.OPERATOR)
+
+
+def found(
+    data: Path,
+    name: str,
+    policy: ClinicPolicy,
+    *,
+    database_url: str | None = None,
+    key_file: Path | None = None,
+    passphrase: bytes | None = None,
+) -> None:
+    """Found a clinic in a new or empty directory.
+
+    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last.
+
+    Raises:
+        FileExistsError: the directory, or its key directory, holds something already.
+    """
+    paths = Paths(data)
+    for folder in (paths.data, paths.keys):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty")
+    deployment_id = uuid.uuid4()
+    root = key_file or paths.key_file
+    if not root.exists():
+        KeyFileProvider.create(root, passphrase)
+    Keyring.create(paths.keyring, deployment_id)
+    if database_url is None:
+        SqliteStore.create(paths.database)
+    else:
+        from records.store.postgres import PostgresStore
+
+        PostgresStore.create(database_url)
+    _write_durably(data / "deployment", str(deployment_id))
+    keyring = Keyring(paths.keyring, deployment_id, KeyFileProvider(root, passphrase), time.monotonic)
+    store = open_store(paths, database_url)
+    try:
+        keys = [
+            CreatedKey(deployment_id, keyring.ensure(deployment_id, key_class).key_id, key_class)
+            for key_class in (KeyClass.SERVICE, KeyClass.CLINIC)
+        ]
+        store.commit(Unit(keys=tuple(keys)))
+        service = Service(store, keyring, now, _no_alarm)
+        service.transact(
+            service.streams.of(StreamKind.CLINIC, deployment_id),
+            found_clinic,
+            Request(operator(), str(uuid.uuid4())),
+            name=name,
+            policy=policy,
+        )
+    finally:
+        store.close()
+        keyring.close()
+    _write_durably(data / "FORMAT", FORMAT)
+
+
+def open_store(paths: Paths, database_url: str | None = None, *, read_only: bool = False) -> Store:
+    """Open the log of a clinic.
+
+    Raises:
+        ClinicLocked: another process writes it (SQLite).
+        NotStored: it cannot be opened.
+    """
+    if database_url is None:
+        return SqliteStore(paths.database, now_us, read_only=read_only)
+    from records.store.postgres import PostgresStore
+
+    return PostgresStore(database_url, now_us, read_only=read_only)
+
+
+def open_clinic(
+    data: Path,
+    *,
+    database_url: str | None = None,
+    key_file: Path | None = None,
+    passphrase: bytes | None = None,
+    read_only: bool = False,
+    alarm: Alarm | None = None,
+    clock: Callable[[], datetime] = now,
+) -> Clinic:
+    """Open a clinic that was founded.
+
+    Raises:
+        NotInitialised: no clinic here, or one of another format.
+        KeyMissing: a key that the log names is not there or does not open.
+        ClinicLocked, NotStored: see `open_store`.
+        IntegrityFailure: what staff and clinic streams hold is not what was written.
+    """
+    paths = Paths(data)
+    format_file = data / "FORMAT"
+    if not format_file.exists():
+        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
+    if format_file.read_text().strip() != FORMAT:
+        raise NotInitialised("the data directory is of another format")
+    deployment_id = uuid.UUID((data / "deployment").read_text().strip())
+    keyring = Keyring(
+        paths.keyring, deployment_id, KeyFileProvider(key_file or paths.key_file, passphrase), time.monotonic
+    )
+    store = open_store(paths, database_url, read_only=read_only)
+    try:
+        require_keys(store, keyring)
+        service = Service(store, keyring, clock, alarm or _no_alarm)
+    except BaseException:
+        store.close()
+        keyring.close()
+        raise
+    return Clinic(service, Drafts(service, store), store, keyring, paths)
+
+
+def require_keys(store: Store, keyring: Keyring) -> None:
+    """Hold the keyring to the log: every key that was created and not destroyed must open.
+
+    Raises:
+        KeyMissing: one is not there. That is loss, not erasure.
+    """
+    for _, raw in store.key_entries():
+        entry = decode_entry(raw)
+        keyring.by_id(entry.key_id, entry.stream, entry.key_class)
+
+
+def _no_alarm(code: str, facts: dict[str, object]) -> None:
+    """Nobody watches while a clinic is founded or a command reads it; errors still surface."""
+
+
+def _write_durably(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

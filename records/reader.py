@@ -1,0 +1,164 @@
+"""Reading for views: opened events, sealed rows and keys, behind one narrow door.
+
+- Views get a `Reader` and what was `Asked`; they return what they `Built`. They never see the store.
+- Events that do not open stand as `Unreadable` gaps, and an alarm has been raised.
+- Nothing here is an access entry: the door that hands the reader out writes it before anything is released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+
+from records.actors import Actor, Purpose, Relation
+from records.directory import Directory
+from records.event import Recorded, StreamKind
+from records.sealing import DataKey
+from records.store import Store
+from records.store.mapper import EventMapper
+from records.store.unit import RowPut, SealedRow, StoredRow
+from records.streams import Streams
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reading asks for.
+
+    Attributes:
+        client_id: whose record; None for lists and reports over many.
+        actor: who reads.
+        relation: how the actor stands to the client.
+        at: the time of the request.
+        purpose: the stated purpose of use.
+        known_at: show the record as it was known then; None is now.
+        valid_at: show what was so then; None is now.
+        resource: id of the one item wanted, or None.
+        parameters: what else the view takes (cursor, limit, search words).
+    """
+
+    client_id: UUID | None
+    actor: Actor
+    relation: Relation
+    at: datetime
+    purpose: Purpose | None = None
+    known_at: datetime | None = None
+    valid_at: datetime | None = None
+    resource: UUID | None = None
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Built(NamedTuple):
+    """What a view built.
+
+    Attributes:
+        document: the answer, plain data.
+        puts: sealed rows that are stored in the same commit as the access event.
+        clients: for lists, the clients that are shown; each gets its own access event.
+    """
+
+    document: Any
+    puts: tuple[RowPut, ...] = ()
+    clients: tuple[UUID, ...] = ()
+
+
+class View(Protocol):
+    """A view: the action it is in the policy table, and a pure building from what the reader gives."""
+
+    @property
+    def action(self) -> str:
+        """Its action in the policy table."""
+
+    def build(self, reader: Reader, asked: Asked) -> Built:
+        """Build the document.
+
+        Raises:
+            UnknownClient, UnknownItem: there is nothing of that id.
+        """
+
+
+class Reader:
+    """Opened events and sealed rows of one clinic."""
+
+    def __init__(self, store: Store, mapper: EventMapper, streams: Streams, directory: Directory) -> None:
+        self._store = store
+        self._mapper = mapper
+        self._streams = streams
+        self.directory = directory
+        self.deployment_id = streams.deployment_id
+
+    def rows(self, client_id: UUID, after: int = 0, upto: int | None = None) -> list[StoredRow]:
+        """Return rows of the client's stream beside their entries, unopened, in order of version."""
+        return self._store.history(client_id, after, upto)
+
+    def open(self, client_id: UUID, rows: Iterable[StoredRow]) -> list[Recorded]:
+        """Open rows of the client's stream; broken ones stand as gaps.
+
+        Raises:
+            KeyMissing: the client's key is not there.
+        """
+        return self._mapper.open(StreamKind.CLIENT, client_id, rows, gaps=True)
+
+    def events(self, client_id: UUID, after: int = 0, upto: int | None = None) -> list[Recorded]:
+        """Return opened events of the client's stream with `after < version <= upto`."""
+        return self.open(client_id, self.rows(client_id, after, upto))
+
+    def access_events(self, client_id: UUID | None, after: int = 0, upto: int | None = None) -> list[Recorded]:
+        """Return opened access events of a client, or of readings that named none."""
+        stream = self._streams.clinic_access if client_id is None else self._streams.access(client_id)
+        rows = self._store.history(stream, after, upto)
+        return self._mapper.open(StreamKind.ACCESS, stream, rows, gaps=True)
+
+    def access_entries(self, after: int, limit: int) -> tuple[list[Recorded], int]:
+        """Return opened access events in ledger order after an index, and the index that was read up to.
+
+        Cost: one look-up for each access entry; used to catch up in batches.
+        """
+        entries = self._store.entries(after, limit)
+        found: dict[UUID, list[int]] = {}
+        for _, entry in entries:
+            if entry[7] == 2:
+                found.setdefault(UUID(bytes=entry[16:32]), []).append(int.from_bytes(entry[32:40], "big"))
+        opened = [
+            recorded
+            for stream, versions in found.items()
+            for recorded in self._mapper.open(
+                StreamKind.ACCESS, stream, self._store.history(stream, versions[0] - 1, versions[-1]), gaps=True
+            )
+        ]
+        opened.sort(key=lambda recorded: recorded.index)
+        return opened, entries[-1][0] if entries else after
+
+    def moved_clients(self, after: int, limit: int) -> tuple[dict[UUID, int], int]:
+        """Return record-class streams that got events after an index → last version, and the index read up to."""
+        entries = self._store.entries(after, limit)
+        moved = {
+            UUID(bytes=entry[16:32]): int.from_bytes(entry[32:40], "big")
+            for _, entry in entries
+            if entry[7] == 1 and entry[88] == 1
+        }
+        return moved, entries[-1][0] if entries else after
+
+    def position(self) -> int:
+        """Return the index of the last entry of the log, -1 where there is none."""
+        return self._store.head().next_index - 1
+
+    def sealed_row(self, place: str, row_id: UUID) -> SealedRow | None:
+        """Return a sealed row, unopened, or None."""
+        return self._store.row(place, row_id)
+
+    def sealed_rows(self, place: str) -> list[SealedRow]:
+        """Return all sealed rows of a place, unopened."""
+        return self._store.rows(place)
+
+    def record_key(self, client_id: UUID, key_id: bytes | None = None) -> DataKey:
+        """Return the client's newest record key, or the one that a row names.
+
+        Raises:
+            KeyMissing: it is not there.
+        """
+        if key_id is None:
+            return self._streams.key_for(StreamKind.CLIENT, client_id)
+        return self._streams.key_of(StreamKind.CLIENT, client_id, key_id)

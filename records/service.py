@@ -1,0 +1,389 @@
+"""The two doors: `transact` is the only way to change a record, `view` the only way to read one.
+
+Source: DESIGN (the two doors), AUDIT A1–A3 and A11, CRYPTO 5.
+
+- Permission comes first and is decided on what the log says now: before each request the directory is brought to the
+  newest clinic entry. Unknown and forbidden clients take the same path and leave the same trace.
+- `transact`: permission, record, decide, append. A lost race is decided anew, at most 3 times. A refusal leaves an
+  access entry.
+- `view`: permission, build, append the access event, wait until it is durable; only then is anything returned. If the
+  log cannot be written, nothing is shown.
+- One access entry for each client that is shown; a reading that shows none goes to the clinic's own stream.
+- A key that was used before gives the first answer again, and only after permission was checked again.
+
+It speaks no HTTP and reads no clock of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from records.access_log import AccessLog, reason_of
+from records.actors import Actor, Purpose, Relation
+from records.care_team import TeamRecord
+from records.client_record import ClientRecord
+from records.decision import Context, Decision
+from records.directory import Directory
+from records.errors import LostRace, NotPermitted, NotStored, Refused, UnknownClient
+from records.event import Event, Recorded, StreamKind
+from records.keyring import Keyring
+from records.ledger import KeyClass, from_microseconds
+from records.policy import denial
+from records.reader import Asked, Reader, View
+from records.record_cache import RecordCache
+from records.replays import Replays, subject_of
+from records.request import Outcome, Request
+from records.sealing import keyed_digest
+from records.staff import StaffRecord
+from records.store import Store
+from records.store.mapper import Alarm, EventMapper
+from records.store.unit import Append, Committed, CreatedKey, Reference, RowDelete, RowPut, Unit
+from records.streams import Streams
+
+RETRIES = 3
+_CLIENT_KINDS = (StreamKind.CLIENT, StreamKind.TEAM)
+
+
+class Service:
+    """The doors of one clinic. Any thread may use them."""
+
+    def __init__(self, store: Store, keyring: Keyring, now: Callable[[], datetime], alarm: Alarm) -> None:
+        """Bring the directory up to date; the clinic's keys must be there.
+
+        Raises:
+            KeyMissing, IntegrityFailure: the clinic cannot be trusted; do not serve.
+        """
+        self._store = store
+        self._keyring = keyring
+        self._now = now
+        self.streams = Streams(keyring)
+        self.mapper = EventMapper(self.streams, alarm)
+        self.directory = Directory()
+        self.reader = Reader(store, self.mapper, self.streams, self.directory)
+        self.cache = RecordCache()
+        self.access_log = AccessLog(store, keyring, self.streams, self.mapper, self.directory)
+        self._replays = Replays(store, keyring, self.streams, self.mapper)
+        self._follow_lock = threading.Lock()
+        self._token_key = self.streams.service_key("token")
+        self.follow()
+
+    # --- what both doors share
+
+    def follow(self) -> None:
+        """Bring the directory to the newest clinic entry of the log."""
+        if self._store.head().clinic_index <= self.directory.position:
+            return
+        with self._follow_lock:
+            entries = self._store.clinic_entries(self.directory.position)
+            spans: dict[UUID, tuple[int, int]] = {}
+            for _, entry in entries:
+                stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
+                first, _ = spans.get(stream, (version, version))
+                spans[stream] = (first, version)
+            opened = [
+                recorded
+                for stream, (first, last) in spans.items()
+                for recorded in self.mapper.open(
+                    StreamKind.CLINIC, stream, self._store.history(stream, first - 1, last)
+                )
+            ]
+            for recorded in sorted(opened, key=lambda each: each.index):
+                self.directory.apply(recorded)
+
+    def authenticate(self, token: str, address: str) -> Actor | None:
+        """Return whose token this is, or None where it is unknown, expired, revoked or of a disabled account."""
+        self.follow()
+        return self.directory.authenticate(self.token_digest(token), self._now(), address)
+
+    def token_digest(self, token: str) -> bytes:
+        """Return the keyed digest under which the log knows a token."""
+        return keyed_digest(self._token_key, token.encode())
+
+    def admit(
+        self,
+        action: str,
+        client_id: UUID | None,
+        request: Request,
+        purpose: Purpose | None = None,
+        resource: UUID | None = None,
+    ) -> Relation:
+        """Check permission, and record the refusal where there is none.
+
+        Raises:
+            NotPermitted: and the access entry that says so is durable.
+        """
+        self.follow()
+        actor = request.actor
+        relation = self.directory.relation(actor.id, client_id) if client_id is not None else Relation.NONE
+        reason = denial(action, actor.role, relation, purpose)
+        if reason is not None:
+            self.refuse(action, client_id, request, reason, purpose=purpose, resource=resource)
+            raise NotPermitted(reason)
+        return relation
+
+    def refuse(
+        self,
+        action: str,
+        client_id: UUID | None,
+        request: Request,
+        reason: str,
+        *,
+        purpose: Purpose | None = None,
+        resource: UUID | None = None,
+    ) -> None:
+        """Record, durable, that a request was refused; `reason` is a code."""
+        self.access_log.refuse(action, client_id, request, purpose, self._now(), reason, resource)
+
+    # --- the door for changes
+
+    def transact(
+        self,
+        target: UUID,
+        decision: Decision,
+        request: Request,
+        *,
+        puts: tuple[RowPut, ...] = (),
+        deletes: tuple[RowDelete, ...] = (),
+        **arguments: Any,
+    ) -> Outcome:
+        """Decide and append.
+
+        Args:
+            target: the client (for decisions on a client or a care team), the account, or the clinic's stream.
+            decision: what is decided.
+            request: who asks.
+            puts: sealed rows stored in the same commit.
+            deletes: sealed rows deleted in the same commit.
+            **arguments: the decision's arguments.
+
+        Raises:
+            Refused: and an access entry that says so is durable, where a client was named.
+            NotStored, OutcomeUnknown: see `Store.commit`.
+        """
+        client_id = target if decision.on in _CLIENT_KINDS else None
+        self.admit(decision.permission, client_id, request)
+        try:
+            return self._transact(target, decision, request, puts, deletes, arguments)
+        except Refused as refusal:
+            if client_id is not None:
+                self.refuse(decision.permission, client_id, request, reason_of(refusal))
+            raise
+
+    def _transact(
+        self,
+        target: UUID,
+        decision: Decision,
+        request: Request,
+        puts: tuple[RowPut, ...],
+        deletes: tuple[RowDelete, ...],
+        arguments: dict[str, Any],
+    ) -> Outcome:
+        for _ in range(RETRIES + 1):
+            record = self._record(decision.on, target)
+            try:
+                events = self._decide(decision, record, request, arguments)
+            except Refused:
+                # A refusal stands only on the newest state, and only for a request that was not done before.
+                if self._moved(decision.on, target, record):
+                    continue
+                replay = self._replays.find(decision, target, request)
+                if replay is not None:
+                    return replay
+                raise
+            if not events:
+                if self._moved(decision.on, target, record):
+                    continue
+                return self._replays.find(decision, target, request) or Outcome(None, None, (), None)
+            try:
+                return self._append(decision, target, record, events, request, puts, deletes)
+            except LostRace:
+                self._moved(decision.on, target, record)
+        raise NotStored("the record is being changed by others")
+
+    def replay(self, target: UUID, decision: Decision, request: Request) -> Outcome | None:
+        """Return the first outcome of a request that was done before, or None.
+
+        Raises:
+            IdempotencyKeyReused: the key was used for another request.
+        """
+        return self._replays.find(decision, target, request)
+
+    def client(self, client_id: UUID) -> ClientRecord:
+        """Return the newest rule state of a client, for doors beside `transact`.
+
+        Raises:
+            UnknownClient: no such client.
+        """
+        record = self._forward(self._client(client_id))
+        if not record.exists:
+            raise UnknownClient("no such client")
+        return record
+
+    def _decide(self, decision: Decision, record: Any, request: Request, arguments: dict[str, Any]) -> Sequence[Event]:
+        if not decision.creates_stream and decision.on in _CLIENT_KINDS and not self._client_exists(record):
+            raise UnknownClient("no such client")
+        context = Context(
+            actor=request.actor,
+            at=self._now(),
+            request_id=request.request_id,
+            policy=self.directory.clinic.policy,
+            if_match=request.if_match,
+        )
+        return decision(record, context, **arguments)
+
+    def _client_exists(self, record: Any) -> bool:
+        own: ClientRecord = record if isinstance(record, ClientRecord) else self._client(record.client_id)
+        return own.exists
+
+    def _append(
+        self,
+        decision: Decision,
+        target: UUID,
+        record: Any,
+        events: Sequence[Event],
+        request: Request,
+        puts: tuple[RowPut, ...],
+        deletes: tuple[RowDelete, ...],
+    ) -> Outcome:
+        keys: tuple[CreatedKey, ...] = ()
+        if decision.creates_stream and decision.on is StreamKind.CLIENT:
+            key = self._keyring.ensure(target, KeyClass.RECORD)
+            keys = (CreatedKey(target, key.key_id, KeyClass.RECORD),)
+        appends, references = self._appends(target, record, events)
+        subject, version = subject_of(events, references)
+        unit = Unit(appends, keys, puts, deletes, self._replays.row(decision, target, request, references))
+        committed = self._store.commit(unit)
+        if committed.replay is not None:
+            return self._replays.outcome(decision, target, request, committed.replay)
+        if isinstance(record, ClientRecord):
+            self._keep(record, events, references, committed)
+        recorded_at = from_microseconds(int.from_bytes(committed.entries[-1][1][8:16], "big"))
+        return Outcome(subject, version, references, recorded_at)
+
+    def _appends(
+        self, target: UUID, record: Any, events: Sequence[Event]
+    ) -> tuple[tuple[Append, ...], tuple[Reference, ...]]:
+        kinds: dict[StreamKind, list[Event]] = {}
+        for event in events:
+            kinds.setdefault(event.stream_kind, []).append(event)
+        appends: list[Append] = []
+        places: dict[int, Reference] = {}
+        for kind, group in kinds.items():
+            stream = self.streams.of(kind, target)
+            version = record.version if kind is _kind_of(record) else self._record(kind, target).version
+            appends.append(self.mapper.append(kind, stream, version, group))
+            places.update({id(event): Reference(stream, version + n) for n, event in enumerate(group, 1)})
+        return tuple(appends), tuple(places[id(event)] for event in events)
+
+    def _keep(
+        self, record: ClientRecord, events: Sequence[Event], references: tuple[Reference, ...], committed: Committed
+    ) -> None:
+        moved = record.copy()
+        # Entries come in the order of the appends, which may differ from the order of the events.
+        entries = {(e[16:32], int.from_bytes(e[32:40], "big")): (index, e) for index, e in committed.entries}
+        for event, (stream, version) in zip(events, references, strict=True):
+            if event.stream_kind is StreamKind.CLIENT:
+                index, entry = entries[(stream.bytes, version)]
+                at = from_microseconds(int.from_bytes(entry[8:16], "big"))
+                moved.apply(Recorded(event, stream, version, index, at))
+        self.cache.keep(moved)
+
+    # --- records and retries
+
+    def _record(self, kind: StreamKind, target: UUID) -> Any:
+        if kind is StreamKind.CLIENT:
+            return self._client(target)
+        if kind is StreamKind.TEAM:
+            return self.directory.team(target)
+        if kind is StreamKind.STAFF:
+            return self.directory.staff.get(target) or StaffRecord(target)
+        return self.directory.clinic
+
+    def _client(self, client_id: UUID) -> ClientRecord:
+        record = self.cache.get(client_id)
+        return record if record is not None else self._forward(ClientRecord(client_id=client_id))
+
+    def _forward(self, record: ClientRecord) -> ClientRecord:
+        rows = self._store.history(record.client_id, record.version)
+        if not rows:
+            return record
+        moved = record.copy()
+        for recorded in self.mapper.open(StreamKind.CLIENT, record.client_id, rows):
+            moved.apply(recorded)
+        self.cache.keep(moved)
+        return moved
+
+    def _moved(self, kind: StreamKind, target: UUID, record: Any) -> bool:
+        """Bring the record to the log's newest state; tell whether that was ahead of `record`."""
+        version = record.version
+        if kind is StreamKind.CLIENT:
+            return self._forward(record).version != version
+        self.follow()
+        newest: int = self._record(kind, target).version
+        return newest != version
+
+    # --- the door for readings
+
+    def view(
+        self,
+        view: View,
+        request: Request,
+        purpose: Purpose,
+        client_id: UUID | None = None,
+        *,
+        known_at: datetime | None = None,
+        valid_at: datetime | None = None,
+        resource: UUID | None = None,
+        **parameters: Any,
+    ) -> Any:
+        """Build a view, record the reading, and only then return it.
+
+        Args:
+            view: what is read.
+            request: who asks.
+            purpose: the stated purpose of use.
+            client_id: whose record; None for lists and reports.
+            known_at: as it was known then.
+            valid_at: what was so then.
+            resource: the one item wanted.
+            **parameters: what else the view takes.
+
+        Raises:
+            Refused: and the refusal is recorded.
+            NotStored, OutcomeUnknown: the reading could not be recorded, so nothing is shown.
+        """
+        relation = self.admit(view.action, client_id, request, purpose, resource)
+        at = self._now()
+        asked = Asked(
+            client_id=client_id,
+            actor=request.actor,
+            relation=relation,
+            at=at,
+            purpose=purpose,
+            known_at=known_at,
+            valid_at=valid_at,
+            resource=resource,
+            parameters=parameters,
+        )
+        try:
+            built = view.build(self.reader, asked)
+        except Refused as refusal:
+            self.refuse(view.action, client_id, request, reason_of(refusal), purpose=purpose, resource=resource)
+            raise
+        shown: tuple[UUID | None, ...] = built.clients if client_id is None and built.clients else (client_id,)
+        facts = {"resource": resource, "known_at": known_at, "valid_at": valid_at}
+        appends = tuple(self.access_log.append(view.action, client, request, purpose, at, **facts) for client in shown)
+        self._store.commit(Unit(appends=appends, puts=built.puts))
+        return built.document
+
+
+def _kind_of(record: Any) -> StreamKind:
+    if isinstance(record, ClientRecord):
+        return StreamKind.CLIENT
+    if isinstance(record, StaffRecord):
+        return StreamKind.STAFF
+    return StreamKind.TEAM if isinstance(record, TeamRecord) else StreamKind.CLINIC
