@@ -37,6 +37,7 @@ class Plan:
 
     Attributes:
         head: where the log stands after the batch.
+        first_index: the index of the batch's first entry.
         heads: where each touched stream stands after the batch.
         events: (stream, version, state) of each event.
         entries: (index, entry) of each ledger entry.
@@ -47,6 +48,7 @@ class Plan:
     def __init__(
         self, head: LogHead, heads: dict[UUID, StreamHead], known: dict[bytes, IdempotencyRow], now_us: int
     ) -> None:
+        self.first_index = head.next_index
         self._next = head.next_index
         self._last_us = head.last_us
         self._clinic = head.clinic_index

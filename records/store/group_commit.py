@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from records.errors import Unavailable, WellkeptError
+from records.errors import OutcomeUnknown, Unavailable, WellkeptError
 from records.store.unit import Committed, Unit
 
 LARGEST_BATCH = 256
@@ -28,10 +28,25 @@ class _Waiter:
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
-        self.outcome: Committed | BaseException | None = None
+        self.outcome: Committed | Exception | None = None
         self.leads = False
         self.wake = threading.Lock()
         self.wake.acquire()
+
+
+class _Caught:
+    """Keeps the error of a block, to be raised to the callers whose units it ended; an interrupt goes its way."""
+
+    error: Exception | None = None
+
+    def __enter__(self) -> _Caught:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self.error = error
+            return True
+        return False
 
 
 class GroupCommit:
@@ -63,7 +78,7 @@ class GroupCommit:
         if isinstance(outcome, Committed):
             return outcome
         if outcome is None:
-            raise RuntimeError("a batch ended without an outcome for its unit")
+            raise OutcomeUnknown("the thread that wrote the batch was interrupted")
         raise outcome
 
     def _lead(self) -> None:
@@ -85,17 +100,15 @@ class GroupCommit:
                 successor.wake.release()
 
     def _settle(self, batch: list[_Waiter]) -> None:
-        try:
+        outcomes: Sequence[Committed | WellkeptError] = ()
+        with _Caught() as caught:
             outcomes = self._write_batch([waiter.unit for waiter in batch])
-        except Unavailable as error:
-            for waiter in batch:
-                waiter.outcome = error
-        except BaseException as error:
-            if len(batch) == 1:
-                batch[0].outcome = error
-                return
-            for waiter in batch:
-                self._settle([waiter])
-        else:
+        if caught.error is None:
             for waiter, outcome in zip(batch, outcomes, strict=True):
                 waiter.outcome = outcome
+        elif len(batch) == 1 or isinstance(caught.error, Unavailable):
+            for waiter in batch:
+                waiter.outcome = caught.error
+        else:
+            for waiter in batch:
+                self._settle([waiter])

@@ -6,11 +6,16 @@
   the key's id, the digest of what stood there.
 - `sealed_rows`, `idempotency` and the audit index may change: none of them is evidence.
 - The stored topic is one constant; the real one is inside the seal.
+- PostgreSQL adds `ledger_head`, one row whose lock gives every writer of every process its index, time and order. A
+  state is stored as it is (ciphertext does not compress), a purge is also held to the digest of what stood there, and
+  TRUNCATE is refused too.
 
 Positions are 1-based in SQL: byte 8 is the kind, 17–40 stream and version, 89 the key class.
 """
 
 from __future__ import annotations
+
+from typing import LiteralString
 
 SEALED_TOPIC = "sealed"
 
@@ -33,13 +38,51 @@ SQLITE_STATEMENTS = [
     "INSERT INTO audit_position SELECT -1 WHERE NOT EXISTS (SELECT 1 FROM audit_position)",
     "CREATE TRIGGER IF NOT EXISTS events_are_kept BEFORE DELETE ON stored_events"
     " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-    "CREATE TRIGGER IF NOT EXISTS events_stand BEFORE UPDATE ON stored_events WHEN NOT ("
+    "CREATE TRIGGER IF NOT EXISTS events_stand BEFORE UPDATE ON stored_events WHEN ("
     " NEW.originator_id = OLD.originator_id AND NEW.originator_version = OLD.originator_version"
     " AND NEW.topic = OLD.topic AND substr(OLD.state, 1, 1) = x'01' AND substr(NEW.state, 1, 1) = x'00'"
     " AND length(NEW.state) = 49 AND substr(NEW.state, 2, 16) = substr(OLD.state, 5, 16))"
-    " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+    " IS NOT TRUE BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "CREATE TRIGGER IF NOT EXISTS entries_are_kept BEFORE DELETE ON ledger"
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
     "CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON ledger"
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+]
+
+POSTGRES_STATEMENTS: list[LiteralString] = [
+    "ALTER TABLE stored_events ALTER COLUMN state SET STORAGE EXTERNAL",
+    "CREATE TABLE ledger (idx bigint PRIMARY KEY, entry bytea NOT NULL)",
+    "CREATE UNIQUE INDEX ledger_chain ON ledger (substring(entry from 17 for 24))"
+    " WHERE substring(entry from 8 for 1) <= '\\x02'",
+    "CREATE INDEX ledger_clinic ON ledger (idx)"
+    " WHERE substring(entry from 89 for 1) = '\\x05' AND substring(entry from 8 for 1) = '\\x01'",
+    "CREATE INDEX ledger_keys ON ledger (idx) WHERE substring(entry from 8 for 1) IN ('\\x03', '\\x04')",
+    # Room on the one page lets each commit replace the row without touching an index.
+    "CREATE TABLE ledger_head (one boolean PRIMARY KEY DEFAULT true CHECK (one), next_index bigint NOT NULL,"
+    " last_us bigint NOT NULL, clinic_index bigint NOT NULL) WITH (fillfactor = 10)",
+    "INSERT INTO ledger_head (next_index, last_us, clinic_index) VALUES (0, 0, -1)",
+    "CREATE TABLE sealed_rows (place text NOT NULL, row_id uuid NOT NULL, stream_id uuid NOT NULL,"
+    " version bigint NOT NULL, state bytea NOT NULL, PRIMARY KEY (place, row_id))",
+    "ALTER TABLE sealed_rows ALTER COLUMN state SET STORAGE EXTERNAL",
+    "CREATE TABLE idempotency (key_digest bytea PRIMARY KEY, body_digest bytea NOT NULL, stream_id uuid NOT NULL,"
+    " status bigint NOT NULL, events bytea NOT NULL)",
+    "CREATE TABLE audit_index (idx bigint PRIMARY KEY, client_id uuid, actor text NOT NULL, purpose text,"
+    " at_us bigint NOT NULL)",
+    "CREATE INDEX audit_client ON audit_index (client_id, idx)",
+    "CREATE INDEX audit_actor ON audit_index (actor, idx)",
+    "CREATE TABLE audit_position (idx bigint NOT NULL)",
+    "INSERT INTO audit_position VALUES (-1)",
+    "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$",
+    "CREATE TRIGGER events_are_kept BEFORE DELETE ON stored_events FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER events_remain BEFORE TRUNCATE ON stored_events EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER events_stand BEFORE UPDATE ON stored_events FOR EACH ROW WHEN (("
+    "NEW.originator_id = OLD.originator_id AND NEW.originator_version = OLD.originator_version"
+    " AND NEW.topic = OLD.topic AND NEW.notification_id = OLD.notification_id"
+    " AND substring(OLD.state from 1 for 1) = '\\x01'"
+    " AND NEW.state = '\\x00' || substring(OLD.state from 5 for 16) || sha256(OLD.state)) IS NOT TRUE)"
+    " EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER entries_are_kept BEFORE DELETE ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER entries_remain BEFORE TRUNCATE ON ledger EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER entries_stand BEFORE UPDATE ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
 ]

@@ -15,7 +15,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnkno
 from records.ledger import chain_key, decode_entry, entry_hash
 from records.store import Store
 from records.store.batch import Plan
+from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
 from records.store.unit import (
@@ -48,6 +49,11 @@ READERS = 8
 REMEMBERED_HEADS = 50_000
 BUSY_TIMEOUT_SECONDS = 5.0
 _LAST_VERSION = 2**63 - 1
+_PUT = (
+    "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
+    " SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state"
+)
+_PUT_FORWARD = _PUT + " WHERE excluded.version > sealed_rows.version"
 
 
 class LedgeredRecorder(SQLiteApplicationRecorder):
@@ -131,6 +137,9 @@ class SqliteStore(Store):
             plan = self._plan(writer, units)
             if plan.writes:
                 self._insert(writer, plan)
+        except sqlite3.IntegrityError as error:
+            _roll_back(writer)
+            raise LedgerMismatch("the tables hold what the ledger does not name", self._committed.next_index) from error
         except sqlite3.Error as error:
             _roll_back(writer)
             raise NotStored("the log could not be written") from error
@@ -174,10 +183,8 @@ class SqliteStore(Store):
                 [(r.key, r.body, r.stream.bytes, r.status, encode_references(r.events)) for r in plan.idempotency],
             )
         for put in plan.puts:
-            forward = " WHERE excluded.version > sealed_rows.version" if put.only_forward else ""
             writer.execute(
-                "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
-                f" SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state{forward}",
+                _PUT_FORWARD if put.only_forward else _PUT,
                 (put.place, put.row_id.bytes, put.stream.bytes, put.version, put.state),
             )
         if plan.deletes:
@@ -339,28 +346,6 @@ class SqliteStore(Store):
                 reader.close()
                 raise NotStored("the log cannot be read") from error
             self._readers.append(reader)
-
-
-def join_rows(chain: Iterable[tuple[int, bytes]], states: Sequence[tuple[int, bytes]], after: int) -> list[StoredRow]:
-    """Put each stored event beside its ledger entry.
-
-    Args:
-        chain: (index, entry) of one stream, in order of version.
-        states: (version, state) of the same versions, in order.
-        after: the version before the first.
-
-    Raises:
-        LedgerMismatch: an entry without its event, or versions that are not dense.
-    """
-    rows: list[StoredRow] = []
-    for place, (index, entry) in enumerate(chain):
-        version = after + 1 + place
-        if int.from_bytes(entry[32:40], "big") != version:
-            raise LedgerMismatch("a stream is not dense", index)
-        if place >= len(states) or states[place][0] != version:
-            raise LedgerMismatch("an event of the ledger is not stored", index)
-        rows.append(StoredRow(index, entry, version, states[place][1]))
-    return rows
 
 
 def _stream_head(connection: sqlite3.Connection, stream: UUID) -> StreamHead:
