@@ -80,9 +80,7 @@ def put_member(record: TeamRecord, context: Context, *, staff_id: str, part: Par
         return []
     if staff_id == context.actor.id:
         raise RuleBroken("own-membership", "Somebody else must add you to this care team.")
-    return [
-        CareTeamMemberAdded(client_id=record.client_id, staff_id=staff_id, part=part, **context.stamp())
-    ]
+    return [CareTeamMemberAdded(client_id=record.client_id, staff_id=staff_id, part=part, **context.stamp())]
 
 
 @decision("care_team.change", on=StreamKind.TEAM)

@@ -66,9 +66,7 @@ def open_cobblestone256(key: bytes, context: bytes, ciphertext: bytes) -> bytes:
     # short chunk is missing or cut.
     if len(key) != KEY_BYTES or len(body) % SEALED_CHUNK_BYTES < TAG_BYTES:
         raise NotAuthentic
-    derived = HKDFExpand(
-        SHA512(), KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES, LABEL + salt + context
-    ).derive(key)
+    derived = HKDFExpand(SHA512(), KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES, LABEL + salt + context).derive(key)
     if not compare_digest(derived[KEY_BYTES + NONCE_BYTES :], commitment):
         raise NotAuthentic
     base_nonce = int.from_bytes(derived[KEY_BYTES : KEY_BYTES + NONCE_BYTES])

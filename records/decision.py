@@ -74,8 +74,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             raise StaleRecord("the resource moved since it was read")
 
 
-
-
 class Decision(msgspec.Struct, frozen=True):
     """A decision with the permission it needs.
 

@@ -60,9 +60,7 @@ class HeldKey(NamedTuple):
 class Keyring:
     """Data keys of one clinic. Safe to share between threads; several processes may open the same file."""
 
-    def __init__(
-        self, path: Path, deployment_id: UUID, provider: KeyProvider, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, path: Path, deployment_id: UUID, provider: KeyProvider, monotonic: Callable[[], float]) -> None:
         """Open the keyring.
 
         Raises:
@@ -119,7 +117,9 @@ class Keyring:
             except KeyMissing:
                 key = DataKey(os.urandom(16), key_class, os.urandom(32))
                 generation = self._provider.generation
-                wrapped = self._provider.wrap(self._context(generation, scope, key_class, version, key.key_id), key.secret)
+                wrapped = self._provider.wrap(
+                    self._context(generation, scope, key_class, version, key.key_id), key.secret
+                )
                 try:
                     self._connection.execute(
                         "INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?, ?, ?, ?)",

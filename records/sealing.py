@@ -146,9 +146,7 @@ def content_root(event_key: bytes, segments: Sequence[Segment]) -> bytes:
     for path, content in segments:
         name = length_prefixed(path.encode())
         salt = hmac.digest(event_key, b"wellkept/salt/1" + name, "sha256")
-        digests.append(
-            hashlib.sha256(b"wkseg\x01" + salt + name + len(content).to_bytes(4, "big") + content).digest()
-        )
+        digests.append(hashlib.sha256(b"wkseg\x01" + salt + name + len(content).to_bytes(4, "big") + content).digest())
     return merkle.root(digests)
 
 
