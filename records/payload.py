@@ -22,7 +22,7 @@ from records.errors import UnknownTopic
 from records.event import Event
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder()
+_HEADER_DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
 class Segment(NamedTuple):
@@ -70,19 +70,24 @@ def from_segments(segments: Sequence[Segment], upcast: Any) -> tuple[str, dict[s
         The topic and a document that `msgspec.convert` takes for its class.
 
     Raises:
-        UnknownTopic: the header is not one.
+        UnknownTopic: the header is not one, or a text stands twice.
     """
     path, header = segments[0]
     if path[:1] != "v" or not path[1:].isdecimal():
         raise UnknownTopic("a payload without a header")
-    document: dict[str, Any] = _DECODER.decode(header)
-    for name, content in segments[1:]:
-        field, slash, key = name.partition("/")
-        if slash:
-            document.setdefault(field, {})[key] = content.decode()
-        else:
-            document[field] = content.decode()
-    topic = document["topic"]
+    try:
+        document = _HEADER_DECODER.decode(header)
+        for name, content in segments[1:]:
+            field, slash, key = name.partition("/")
+            texts, place = (document.setdefault(field, {}), key) if slash else (document, field)
+            if not isinstance(texts, dict) or place in texts:
+                raise UnknownTopic("a free text that stands twice")
+            texts[place] = content.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnknownTopic("a payload that cannot be read") from error
+    topic = document.get("topic")
+    if not isinstance(topic, str):
+        raise UnknownTopic("a header without a topic")
     return topic, upcast(topic, int(path[1:]), document)
 
 
