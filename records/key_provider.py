@@ -12,7 +12,6 @@ It does not know clients, classes or versions (`records.keyring`).
 
 from __future__ import annotations
 
-import base64
 import os
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +27,7 @@ ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_ITERATIONS = 3
 ARGON2_LANES = 4
 """RFC 9106 section 4, second recommended option."""
+KEY_BYTES = 32
 
 
 class KeyProvider(Protocol):
@@ -49,8 +49,8 @@ class KeyProvider(Protocol):
 class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     format: str
     generation: int
-    keys: dict[int, str]
-    salt: str | None = None
+    keys: dict[int, bytes]
+    salt: bytes | None = None
 
 
 _FORMAT = "wellkept-key-file/1"
@@ -74,9 +74,11 @@ class KeyFileProvider:
         self.generation = content.generation
         self.protected = content.salt is not None
         self._keys = {
-            generation: _open_key(base64.b64decode(text), content.salt, passphrase, generation)
-            for generation, text in content.keys.items()
+            generation: _open_key(stored, content.salt, passphrase, generation)
+            for generation, stored in content.keys.items()
         }
+        if self.generation not in self._keys or any(len(key) != KEY_BYTES for key in self._keys.values()):
+            raise KeyMissing("the key file holds no key of its generation, or one of another length")
 
     @staticmethod
     def create(path: Path, passphrase: bytes | None = None) -> None:
@@ -87,9 +89,9 @@ class KeyFileProvider:
         Raises:
             FileExistsError: there is a key file already.
         """
-        salt = base64.b64encode(os.urandom(16)).decode() if passphrase is not None else None
-        key = _seal_key(os.urandom(32), salt, passphrase, 1)
-        content = _KeyFile(_FORMAT, 1, {1: base64.b64encode(key).decode()}, salt)
+        salt = os.urandom(16) if passphrase is not None else None
+        key = _seal_key(os.urandom(KEY_BYTES), salt, passphrase, 1)
+        content = _KeyFile(_FORMAT, 1, {1: key}, salt)
         beside = path.with_suffix(".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -130,10 +132,10 @@ def _unwrap(key: bytes, context: bytes, wrapped: bytes) -> bytes:
         raise KeyMissing("a wrapped key does not open") from error
 
 
-def _passphrase_key(salt: str, passphrase: bytes) -> bytes:
+def _passphrase_key(salt: bytes, passphrase: bytes) -> bytes:
     return Argon2id(
-        salt=base64.b64decode(salt),
-        length=32,
+        salt=salt,
+        length=KEY_BYTES,
         iterations=ARGON2_ITERATIONS,
         lanes=ARGON2_LANES,
         memory_cost=ARGON2_MEMORY_KIB,
@@ -144,14 +146,14 @@ def _key_context(generation: int) -> bytes:
     return b"wellkept/key-file/1" + generation.to_bytes(4, "big")
 
 
-def _seal_key(key: bytes, salt: str | None, passphrase: bytes | None, generation: int) -> bytes:
+def _seal_key(key: bytes, salt: bytes | None, passphrase: bytes | None, generation: int) -> bytes:
     if salt is None or passphrase is None:
         return key
     encryptor = Cobblestone256Encryptor(_passphrase_key(salt, passphrase), _key_context(generation))
     return encryptor.update(key) + encryptor.finalize()
 
 
-def _open_key(stored: bytes, salt: str | None, passphrase: bytes | None, generation: int) -> bytes:
+def _open_key(stored: bytes, salt: bytes | None, passphrase: bytes | None, generation: int) -> bytes:
     if salt is None or passphrase is None:
         return stored
     return _unwrap(_passphrase_key(salt, passphrase), _key_context(generation), stored)
