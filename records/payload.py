@@ -55,7 +55,7 @@ def to_segments(event: Event) -> tuple[Segment, ...]:
             texts.extend(Segment(f"{name}/{key}", text.encode()) for key, text in value.items())
     header = msgspec.to_builtins(event, builtin_types=())
     for name in bare:
-        del header[name]
+        header.pop(name, None)  # an empty text that is the default is not in it
     return (Segment(path, _ENCODER.encode(header)), *texts)
 
 
