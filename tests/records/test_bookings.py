@@ -222,6 +222,7 @@ def test_a_move_changes_only_what_it_names() -> None:
     (event,) = case.then(SessionRescheduled)
     assert isinstance(event, SessionRescheduled)
     assert (event.start, event.minutes, event.mode, event.room) == (SOON + DAY, 75, "01", "2")
+    assert event.reason == "Ill."
     state = case.record.sessions[SESSION]
     assert (state.start, state.minutes, state.room, state.version) == (SOON + DAY, 75, "2", 3)
 
@@ -259,7 +260,7 @@ def test_who_calls_off_decides_the_code(by: str, code: str) -> None:
     case = given(episode(), booked()).when(cancel_session, session_id=SESSION, by=by, reason="Snow.", if_match=2)
     (event,) = case.then(SessionCancelled)
     assert isinstance(event, SessionCancelled)
-    assert (event.code, event.reason) == (code, "Snow.")
+    assert (event.by, event.code, event.reason) == (by, code, "Snow.")
     state = case.record.sessions[SESSION]
     assert (state.status, state.attendance, state.version) == ("cancelled", code, 3)
     case.when(cancel_session, session_id=SESSION, by=by).then()
@@ -284,7 +285,9 @@ def test_a_session_of_a_closed_episode_can_still_be_called_off() -> None:
 )
 def test_each_attendance_code_gives_its_status(code: str, status: str) -> None:
     case = given(episode(), booked(NOW)).when(record_attendance, session_id=SESSION, code=code, if_match=2)
-    case.then(AttendanceRecorded)
+    (event,) = case.then(AttendanceRecorded)
+    assert isinstance(event, AttendanceRecorded)
+    assert (event.person, event.code) == ("client", code)
     state = case.record.sessions[SESSION]
     assert (state.status, state.attendance, state.version) == (status, code, 3)
     case.when(record_attendance, session_id=SESSION, code=code).then()

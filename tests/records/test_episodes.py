@@ -59,7 +59,11 @@ def test_an_episode_opens_with_the_plan_of_its_protocol() -> None:
     assert isinstance(event, EpisodeOpened)
     assert (event.planned_sessions, event.protocol_version) == (16, PROTOCOLS["dit-manual"].version)
     assert event.phases == {"initial": 1, "middle": 5, "ending": 13}
+    assert (event.format, event.modality, event.protocol) == ("individual", "DIT", "dit-manual")
     state = case.record.episodes[EPISODE]
+    assert (state.format, state.modality, state.protocol, state.planned_sessions) == (
+        event.format, event.modality, event.protocol, 16,
+    )  # fmt: skip
     assert (state.opened_at, state.closed_at, state.sessions_held, state.version) == (NOW, None, 0, 1)
     assert [state.phase_at(number) for number in (1, 4, 5, 12, 13, 16, 20)] == [
         "initial", "initial", "middle", "middle", "ending", "ending", "ending",
@@ -97,6 +101,14 @@ def test_all_that_was_told_stands_in_the_event() -> None:
     assert {name: getattr(event, name) for name in told} == told | {"concurrent_therapies": (therapy,)}
     assert case.record.episodes[EPISODE].setting == "prison"
     assert case.record.episodes[EPISODE].opened_at == NOW - DAY
+
+
+def test_the_limits_themselves_are_taken() -> None:
+    for planned_sessions in (1, 500):
+        open_(given(), planned_sessions=planned_sessions).then(EpisodeOpened)
+    one_day = ConcurrentTherapy(modality="CBT", started=date(2025, 2, 1), ended=date(2025, 2, 1))
+    open_(given(), concurrent_therapies=[one_day]).then(EpisodeOpened)
+    given(opened(at=NOW)).when(close_episode, episode_id=EPISODE, reason="50", if_match=1).then(EpisodeClosed)
 
 
 def test_an_episode_opens_once() -> None:
@@ -154,6 +166,7 @@ def test_what_cannot_be_true_is_refused(arguments: dict[str, Any], pointer: str)
         (9, {"initial": 1, "middle": 5, "ending": 6}),
         (8, {"initial": 1, "ending": 5}),
         (6, {"initial": 1, "ending": 5}),
+        (5, {"initial": 1, "ending": 5}),
         (4, {"initial": 1}),
         (1, {"initial": 1}),
     ],
@@ -183,7 +196,9 @@ def test_an_open_episode_derives_the_same_phase_as_the_pure_function(protocol: s
 
 def test_a_phase_set_by_hand_holds_until_it_is_given_back() -> None:
     case = given(opened()).when(set_phase, episode_id=EPISODE, phase="ending", reason="Moving away.", if_match=1)
-    case.then(EpisodePhaseSet)
+    (event,) = case.then(EpisodePhaseSet)
+    assert isinstance(event, EpisodePhaseSet)
+    assert event.reason == "Moving away."
     state = case.record.episodes[EPISODE]
     assert (state.phase_at(1), state.version) == ("ending", 2)
     case.when(set_phase, episode_id=EPISODE, phase="ending", reason="x").then()

@@ -168,6 +168,8 @@ def test_nobody_is_born_after_a_session() -> None:
     changes = IdentityChanges(birth_date="2026-02-01")
     given(registered(), booked).when(change_identity, changes=changes, if_match=1).refused(InvalidContent)
     given(registered()).when(change_identity, changes=changes, if_match=1).then(ClientIdentityChanged)
+    that_day = IdentityChanges(birth_date=(NOW - timedelta(days=40)).date().isoformat())
+    given(registered(), booked).when(change_identity, changes=that_day, if_match=1).then(ClientIdentityChanged)
 
 
 def test_migrated_registration_keeps_its_original_time() -> None:
