@@ -44,7 +44,15 @@ class AccessLog:
         self._years: set[int] = set()
 
     def append(
-        self, action: str, client_id: UUID | None, request: Request, purpose: Purpose | None, at: datetime, **facts: Any
+        self,
+        action: str,
+        client_id: UUID | None,
+        request: Request,
+        purpose: Purpose | None,
+        at: datetime,
+        *,
+        happened_at: datetime | None = None,
+        **facts: Any,
     ) -> Append:
         """Return the append of one access event.
 
@@ -54,15 +62,17 @@ class AccessLog:
             request: who asks.
             purpose: the stated purpose of use.
             at: the time of the request.
+            happened_at: for migrated history, when it took place and was recorded then; None for now.
             **facts: further fields of `AccessRecorded`; the outcome is `permit` unless given.
         """
         self._ensure_keys(at)
         actor = request.actor
         relation = "none" if client_id is None else self._directory.relation(actor.id, client_id).value
         event = AccessRecorded(
-            occurred_at=at,
+            occurred_at=happened_at or at,
             entered_by=actor.id,
             request_id=request.request_id,
+            originally_recorded_at=happened_at,
             action=action,
             outcome=facts.pop("outcome", "permit"),
             role=actor.role.value,
