@@ -101,7 +101,7 @@ class PostgresEngine:
         with psycopg.connect(self.url, autocommit=True) as connection:
             rows: list[tuple[Any, ...]] = []
             for statement in statements:
-                cursor = connection.execute(statement)  # type: ignore[call-overload]  # tests write their own SQL
+                cursor = connection.execute(statement)
                 rows = cursor.fetchall() if cursor.description else []
             return rows
 

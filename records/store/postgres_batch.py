@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from records.errors import LedgerMismatch, NotStored
-from records.ledger import decode_entry, entry_hash
+from records.ledger import KIND_OFFSET, Kind, decode_entry, entry_hash
 from records.store.batch import Plan
 from records.store.postgres_connection import DURABLE, Link
 from records.store.schema import SEALED_TOPIC
@@ -29,9 +29,9 @@ from records.store.unit import (
 
 # What is joined is a constant of ours.
 _LOCK_HEAD = f"SELECT next_index, last_us, clinic_index, {DURABLE} FROM ledger_head FOR UPDATE"  # noqa: S608
-_LAST_ENTRY = "SELECT idx, entry FROM ledger ORDER BY idx DESC LIMIT 1"
-_STREAM_HEADS = (
-    "SELECT last.entry FROM unnest(%s::uuid[]) AS name, LATERAL (SELECT entry FROM ledger"
+_ENDS = (
+    "(SELECT true, idx, entry FROM ledger ORDER BY idx DESC LIMIT 1) UNION ALL"
+    " SELECT false, last.idx, last.entry FROM unnest(%s::uuid[]) AS name, LATERAL (SELECT idx, entry FROM ledger"
     " WHERE substring(entry from 8 for 1) <= '\\x02'"
     " AND substring(entry from 17 for 24) > uuid_send(name) || '\\x0000000000000000'"
     " AND substring(entry from 17 for 24) <= uuid_send(name) || '\\x7fffffffffffffff'"
@@ -40,25 +40,23 @@ _STREAM_HEADS = (
 _KNOWN = (
     "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest = ANY(%s::bytea[])"
 )
-_INSERT_ENTRIES = (
-    "INSERT INTO ledger (idx, entry)"
-    " SELECT %s::bigint + place - 1, entry FROM unnest(%s::bytea[]) WITH ORDINALITY AS e (entry, place)"
-)
-_INSERT_EVENTS = (
-    "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
+# One statement, so that the server is woken once. No part reads what another writes.
+_WRITE = (
+    "WITH events AS (INSERT INTO stored_events (originator_id, originator_version, topic, state)"
     " SELECT stream, version, %s, state"
-    " FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[]) AS e (stream, version, state)"
+    " FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[]) AS e (stream, version, state)),"
+    " requests AS (INSERT INTO idempotency (key_digest, body_digest, stream_id, status, events)"
+    " SELECT * FROM unnest(%s::bytea[], %s::bytea[], %s::uuid[], %s::bigint[], %s::bytea[])),"
+    " entries AS (INSERT INTO ledger (idx, entry)"
+    " SELECT %s::bigint + place - 1, entry FROM unnest(%s::bytea[]) WITH ORDINALITY AS e (entry, place))"
+    " UPDATE ledger_head SET next_index = %s::bigint, last_us = %s::bigint, clinic_index = %s::bigint"
 )
-_MOVE_HEAD = "UPDATE ledger_head SET next_index = %s::bigint, last_us = %s::bigint, clinic_index = %s::bigint"
-_READ_ENTRIES = "SELECT idx, entry FROM ledger WHERE idx >= %s::bigint ORDER BY idx"
-_READ_EVENTS = (
-    "SELECT s.originator_id, s.originator_version, s.state"
-    " FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS e (stream, version, place)"
-    " JOIN stored_events s ON s.originator_id = e.stream AND s.originator_version = e.version ORDER BY e.place"
-)
-_INSERT_IDEMPOTENCY = (
-    "INSERT INTO idempotency (key_digest, body_digest, stream_id, status, events)"
-    " SELECT * FROM unnest(%s::bytea[], %s::bytea[], %s::uuid[], %s::bigint[], %s::bytea[])"
+_READ_BACK = (
+    "SELECT l.idx, l.entry, s.state FROM ledger l LEFT JOIN stored_events s"
+    " ON s.originator_id = encode(substring(l.entry from 17 for 16), 'hex')::uuid"
+    " AND s.originator_version = ('x' || encode(substring(l.entry from 33 for 8), 'hex'))::bit(64)::bigint"
+    " AND substring(l.entry from 8 for 1) <= '\\x02'"
+    " WHERE l.idx >= %s::bigint ORDER BY l.idx"
 )
 _PUT_ROWS = (
     "INSERT INTO sealed_rows AS stored (place, row_id, stream_id, version, state)"
@@ -81,13 +79,11 @@ class Stored(NamedTuple):
     """What the database says of a batch before its commit.
 
     Attributes:
-        entries: (index, entry) from the batch's first index on.
-        events: (stream, version, state) of the batch's events, in their order.
+        rows: (index, entry, state) from the batch's first index on; the state is None beside a key's entry.
         transaction: the transaction's id, where no ledger entry could tell its outcome later.
     """
 
-    entries: list[Any]
-    events: list[Any]
+    rows: list[Any]
     transaction: str | None
 
 
@@ -103,14 +99,14 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
     ask = connection.execute
     with connection.pipeline():
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", prepare=True)
-        head = ask(_LOCK_HEAD, prepare=True, binary=True)
-        last = ask(_LAST_ENTRY, prepare=True, binary=True)
-        heads = ask(_STREAM_HEADS, (_array(streams),), prepare=True, binary=True) if streams else None
-        known = ask(_KNOWN, (keys,), prepare=True, binary=True) if keys else None
+        locked = ask(_LOCK_HEAD, prepare=True, binary=True)
+        found = ask(_ENDS, (_array(streams),), prepare=True, binary=True)
+        known = ask(_KNOWN, (keys,), prepare=True, binary=True) if keys else ()
+    ends = found.fetchall()
     plan = Plan(
-        _checked_head(head.fetchone(), last.fetchone()),
-        dict(map(_stream_head, heads or ())),
-        {row.key: row for row in map(known_row, known or ())},
+        _checked_head(locked.fetchone(), next((row for row in ends if row[0]), None)),
+        dict(_stream_head(entry) for is_last, _, entry in ends if not is_last),
+        {row.key: row for row in map(known_row, known)},
         now_us(),
     )
     for unit in units:
@@ -121,34 +117,17 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
 def insert(connection: Link, plan: Plan) -> Stored:
     """Write all rows of the plan, and read back its entries and events, in one round trip."""
     ask = connection.execute
-    entries = events = transaction = None
+    rows = transaction = None
     with connection.pipeline():
+        if plan.entries or plan.idempotency:
+            ask(_WRITE, _written(plan), prepare=True)
         if plan.entries:
-            first = plan.entries[0][0]
-            ask(_INSERT_ENTRIES, (first, [entry for _, entry in plan.entries]), prepare=True)
-            ask(_MOVE_HEAD, plan.head, prepare=True)
-            entries = ask(_READ_ENTRIES, (first,), prepare=True, binary=True)
+            rows = ask(_READ_BACK, (plan.first_index,), prepare=True, binary=True)
         else:
             transaction = ask("SELECT pg_current_xact_id()::text", prepare=True)
-        if plan.events:
-            streams, versions, states = zip(*plan.events, strict=True)
-            names, numbers = _array(streams), _array(versions)
-            ask(_INSERT_EVENTS, (SEALED_TOPIC, names, numbers, list(states)), prepare=True)
-            events = ask(_READ_EVENTS, (names, numbers), prepare=True, binary=True)
-        if plan.idempotency:
-            keys, bodies, clients, codes, references = zip(*plan.idempotency, strict=True)
-            ask(
-                _INSERT_IDEMPOTENCY,
-                (list(keys), list(bodies), _array(clients), _array(codes), list(map(encode_references, references))),
-                prepare=True,
-            )
         _write_rows(connection, plan)
         _write_audit(connection, plan)
-    return Stored(
-        entries.fetchall() if entries else [],
-        events.fetchall() if events else [],
-        str(transaction.fetchall()[0][0]) if transaction else None,
-    )
+    return Stored(rows.fetchall() if rows else [], str(transaction.fetchall()[0][0]) if transaction else None)
 
 
 def read_back(stored: Stored, plan: Plan) -> None:
@@ -157,10 +136,30 @@ def read_back(stored: Stored, plan: Plan) -> None:
     Raises:
         LedgerMismatch: a row was swallowed or altered on its way.
     """
-    if stored.entries != plan.entries:
+    if [row[:2] for row in stored.rows] != plan.entries:
         raise LedgerMismatch("a ledger entry was not stored as written", plan.first_index)
-    if stored.events != plan.events:
+    # Each state was found by the stream and the version of its own entry.
+    if [row[2] for row in stored.rows if row[1][KIND_OFFSET] <= Kind.ACCESS] != [state for _, _, state in plan.events]:
         raise LedgerMismatch("an event was not stored as written", plan.first_index)
+
+
+def _written(plan: Plan) -> tuple[Any, ...]:
+    streams, versions, states = zip(*plan.events, strict=True) if plan.events else ((), (), ())
+    keys, bodies, clients, codes, events = zip(*plan.idempotency, strict=True) if plan.idempotency else ((),) * 5
+    return (
+        SEALED_TOPIC,
+        _array(streams),
+        _array(versions),
+        list(states),
+        list(keys),
+        list(bodies),
+        _array(clients),
+        _array(codes),
+        list(map(encode_references, events)),
+        plan.first_index,
+        [entry for _, entry in plan.entries],
+        *plan.head,
+    )
 
 
 def _write_rows(connection: Link, plan: Plan) -> None:
@@ -206,7 +205,7 @@ def _checked_head(head: tuple[Any, ...] | None, last: tuple[Any, ...] | None) ->
     *place, durable = head
     if not durable:
         raise NotStored("the server is not durable: fsync, full_page_writes and synchronous_commit must be on")
-    ended = (last[0] + 1, decode_entry(last[1]).logged_at_us) if last else (0, 0)
+    ended = (last[1] + 1, decode_entry(last[2]).logged_at_us) if last else (0, 0)
     if tuple(place[:2]) != ended:
         raise LedgerMismatch("the head is not where the ledger ends", min(place[0], ended[0]))
     return LogHead(*place)
@@ -218,8 +217,7 @@ def known_row(row: tuple[Any, ...]) -> IdempotencyRow:
     return IdempotencyRow(key, body, stream, status, decode_references(events))
 
 
-def _stream_head(row: tuple[bytes]) -> tuple[UUID, StreamHead]:
-    (entry,) = row
+def _stream_head(entry: bytes) -> tuple[UUID, StreamHead]:
     return UUID(bytes=entry[16:32]), StreamHead(int.from_bytes(entry[32:40], "big"), entry_hash(entry))
 
 

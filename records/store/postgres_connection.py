@@ -50,6 +50,8 @@ _SETTINGS = {
     "search_path": "public",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
     "statement_timeout": str(STATEMENT_MS),
     "lock_timeout": str(LOCK_MS),
