@@ -73,7 +73,10 @@ OUTCOMES: list[tuple[str, type[Event]]] = [
 @pytest.mark.parametrize(("outcome", "cls"), OUTCOMES)
 def test_each_outcome_is_an_event_of_its_own(outcome: str, cls: type[Event]) -> None:
     case = decide(given(), outcome)
-    case.then(cls)
+    (event,) = case.then(cls)
+    assert isinstance(event, ConsentOffered | ConsentGiven | ConsentRefused)
+    assert (event.consent_id, event.kind, event.form) == (FIRST, "treatment", FORM)
+    assert case.record.consents[FIRST].kind == "treatment"
     assert case.record.consents[FIRST].status == outcome
     assert case.record.consents[FIRST].version == 1
 
@@ -144,10 +147,23 @@ def test_a_guardian_consents_by_an_authority() -> None:
     assert (event.given_by, event.authority) == ("guardian", "parental responsibility")
 
 
-def test_the_event_names_the_exact_text_that_was_shown() -> None:
-    (event,) = decide(given()).then(ConsentGiven)
-    assert isinstance(event, ConsentGiven)
-    assert event.form == FORM
+def test_all_that_was_told_stands_in_the_event() -> None:
+    told = {
+        "form": FORM,
+        "method": "verbal-witnessed",
+        "given_by": "attorney",
+        "authority": "health and welfare",
+        "scope": "episode:a",
+        "recipient": "The practice",
+        "interpreter": True,
+        "witnessed_by": "A colleague",
+        "capacity_note": "Understood and repeated it.",
+        "restrictions": "Not to the employer.",
+        "expires_at": NOW + DAY,
+        "occurred_at": NOW - DAY,
+    }
+    (event,) = decide(given(), kind="information-sharing-gp", **told).then(ConsentGiven)
+    assert {name: getattr(event, name) for name in told} == told
 
 
 # --- how long it lives
@@ -182,7 +198,17 @@ def test_a_withdrawal_ends_it_from_its_time_on_and_not_before() -> None:
     assert (event.received_by, event.reported_by, event.reason) == (THERAPIST.id, "client", None)
     assert missing_at(case, NOW - DAY - timedelta(microseconds=1)) == ()
     assert missing_at(case, NOW - DAY) == ("treatment",)
+    assert event.channel == "telephone"
     case.when(withdraw_consent, consent_id=FIRST, channel="telephone").then()
+
+
+def test_a_reason_may_be_told_and_somebody_else_may_report() -> None:
+    case = given(consented()).when(
+        withdraw_consent, consent_id=FIRST, channel="letter", reason="Moving.", reported_by="guardian", if_match=1
+    )
+    (event,) = case.then(ConsentWithdrawn)
+    assert isinstance(event, ConsentWithdrawn)
+    assert (event.channel, event.reason, event.reported_by) == ("letter", "Moving.", "guardian")
 
 
 @pytest.mark.parametrize("events", [[offered()], [declined()], [consented(), in_error()]])
@@ -238,6 +264,7 @@ def test_a_new_consent_of_the_same_kind_takes_the_place_of_the_live_one() -> Non
          {"kind": "information-sharing-gp", "recipient": "Dr B"}),
         ([consented(scope="episode:a")], {"scope": "episode:b"}),
         ([consented(scope="episode:a")], {}),
+        ([consented(recipient="Dr A")], {}),
         ([consented(kind="telehealth")], {}),
         ([consented(), withdrawn()], {}),
         ([consented(expires_at=NOW)], {}),
@@ -263,7 +290,9 @@ def test_a_consent_with_a_scope_covers_only_what_lies_in_it() -> None:
 
 def test_an_entry_in_error_was_never_live_and_stays_in_the_history() -> None:
     case = given(consented()).when(mark_consent_entered_in_error, consent_id=FIRST, reason="wrong client", if_match=1)
-    case.then(ConsentEnteredInError)
+    (event,) = case.then(ConsentEnteredInError)
+    assert isinstance(event, ConsentEnteredInError)
+    assert (event.reason, event.restores) == ("wrong client", None)
     assert missing_at(case, NOW) == ("treatment",)
     assert case.record.consents[FIRST].given_at == NOW - DAY
     case.when(mark_consent_entered_in_error, consent_id=FIRST, reason="again").then()
@@ -276,7 +305,8 @@ def test_an_error_ended_nothing_so_the_older_consent_is_in_force_again() -> None
     (event,) = case.then(ConsentEnteredInError)
     assert isinstance(event, ConsentEnteredInError)
     assert event.restores == FIRST
-    assert case.record.consents[FIRST].status == "given"
+    state = case.record.consents[FIRST]
+    assert (state.status, state.ended_at, state.version) == ("given", None, 3)
     assert missing_at(case, NOW + DAY) == ()
 
 

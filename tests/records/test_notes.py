@@ -66,6 +66,7 @@ def test_signing_puts_the_exact_text_into_the_event() -> None:
     assert event.sections == TEXT
     state = case.record.notes[NOTE]
     assert (state.status, state.author, state.signed_at, state.text_version) == ("signed", event.entered_by, NOW, 1)
+    assert (event.kind, event.format, state.kind, state.session_id) == ("progress", "SOAP", "progress", None)
 
 
 def test_a_note_is_signed_once() -> None:
@@ -98,7 +99,9 @@ def test_a_text_that_its_format_does_not_have_is_refused(arguments: dict[str, An
 
 def test_a_note_is_about_a_session_of_this_client_or_about_none() -> None:
     sign(given(), session_id=SESSION).refused(UnknownItem)
-    (event,) = sign(given(session(1)), session_id=SESSION).then(NoteSigned)
+    case = sign(given(session(1)), session_id=SESSION)
+    (event,) = case.then(NoteSigned)
+    assert case.record.notes[NOTE].session_id == SESSION
     assert isinstance(event, NoteSigned)
     assert (event.session_id, event.about) == (SESSION, NOW - timedelta(hours=1))
     (alone,) = sign(given()).then(NoteSigned)
@@ -124,7 +127,8 @@ def test_anyone_who_may_adds_information_and_the_text_stays() -> None:
         add_addendum, note_id=NOTE, addendum_id=ADDENDUM, text="She called.", if_match=1, actor=COLLEAGUE
     )
     (event,) = case.then(NoteAddendumSigned)
-    assert event.entered_by == COLLEAGUE.id
+    assert isinstance(event, NoteAddendumSigned)
+    assert (event.addendum_id, event.text, event.entered_by) == (ADDENDUM, "She called.", COLLEAGUE.id)
     state = case.record.notes[NOTE]
     assert (state.version, state.text_version, state.addenda) == (2, 1, (ADDENDUM,))
 
@@ -148,6 +152,7 @@ def test_an_amendment_is_a_new_text_with_a_reason() -> None:
     (event,) = case.then(NoteAmended)
     assert isinstance(event, NoteAmended)
     assert (event.text_version, event.format, event.sections) == (2, "SOAP", {"plan": "In two weeks."})
+    assert event.reason == "wrong date"
     assert case.record.notes[NOTE].text_version == 2
     (again,) = amend(case, if_match=2, format="free", sections={"text": "All anew."}).then(NoteAmended)
     assert isinstance(again, NoteAmended)
@@ -178,7 +183,9 @@ def test_an_amendment_without_reason_or_text_is_refused(arguments: dict[str, Any
 
 def test_an_entry_in_error_is_hidden_with_a_reason_and_takes_nothing_more() -> None:
     case = given(signed()).when(mark_note_entered_in_error, note_id=NOTE, reason="wrong client", if_match=1)
-    case.then(NoteEnteredInError)
+    (event,) = case.then(NoteEnteredInError)
+    assert isinstance(event, NoteEnteredInError)
+    assert event.reason == "wrong client"
     assert case.record.notes[NOTE].status == "entered-in-error"
     case.when(mark_note_entered_in_error, note_id=NOTE, reason="again").then()
     amend(given(signed(), in_error()), if_match=2).refused(RuleBroken, "note-entered-in-error")
