@@ -148,7 +148,7 @@ def test_a_guardian_consents_by_an_authority() -> None:
 
 
 def test_all_that_was_told_stands_in_the_event() -> None:
-    told = {
+    told: dict[str, Any] = {
         "form": FORM,
         "method": "verbal-witnessed",
         "given_by": "attorney",
