@@ -11,6 +11,7 @@ It does not decide who may read, and it releases nothing: see `records.service`.
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from records.actors import Purpose
 from records.directory import Directory
 from records.errors import Refused, RuleBroken
 from records.keyring import Keyring
-from records.ledger import KeyClass
+from records.ledger import KeyClass, decode_entry
 from records.request import Request
 from records.store import Store
 from records.store.mapper import EventMapper
@@ -42,6 +43,7 @@ class AccessLog:
         self._mapper = mapper
         self._directory = directory
         self._years: set[int] = set()
+        self._lock = threading.Lock()
 
     def append(
         self,
@@ -101,13 +103,16 @@ class AccessLog:
 
     def _ensure_keys(self, at: datetime) -> None:
         # The key of tomorrow's year too, so that no commit can cross midnight into a year without its key.
-        for year in {at.year, (at + _AHEAD).year} - self._years:
-            scope = self._streams.deployment_id
-            held = {key.version for key in self._keyring.held() if key.key_class == KeyClass.AUDIT_YEAR}
-            key = self._keyring.ensure(scope, KeyClass.AUDIT_YEAR, year)
-            if year not in held:
-                self._store.commit(Unit(keys=(CreatedKey(scope, key.key_id, KeyClass.AUDIT_YEAR),)))
-            self._years.add(year)
+        if {at.year, (at + _AHEAD).year} <= self._years:
+            return
+        with self._lock:
+            for year in sorted({at.year, (at + _AHEAD).year} - self._years):
+                scope = self._streams.deployment_id
+                key = self._keyring.ensure(scope, KeyClass.AUDIT_YEAR, year)
+                # The ledger is asked, not the keyring: a crash here leaves a key without its entry, made good then.
+                if not any(decode_entry(raw).key_id == key.key_id for _, raw in self._store.key_entries()):
+                    self._store.commit(Unit(keys=(CreatedKey(scope, key.key_id, KeyClass.AUDIT_YEAR),)))
+                self._years.add(year)
 
 
 def reason_of(refusal: Refused) -> str:
