@@ -16,13 +16,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ops.bench import service_writes, slow_fsync
+from ops.bench import peer_writes, postgres_writes, service_writes, slow_fsync
 from ops.bench.figure import Bench, Group, Measured, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
 
 GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
     slow_fsync.GROUP,
+    postgres_writes.GROUP,
+    peer_writes.GROUP,
 )
 
 QUICK_ROUNDS = 2
