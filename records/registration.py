@@ -23,6 +23,8 @@ from datetime import date
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from records.actors import Role
+from records.care_team import CareTeamMemberAdded
 from records.client_record import EARLIEST_BIRTH, ClientRecord
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken
@@ -148,6 +150,8 @@ EVENTS = (ClientRegistered, ClientIdentityChanged)
 def register_client(record: ClientRecord, context: Context, *, identity: Identity) -> Sequence[Event]:
     """Register a client; nothing to do where the same registration stands already.
 
+    A therapist who registers a client is the first member of the care team, in the same commit.
+
     Raises:
         RuleBroken: `client-already-registered` with another content.
         InvalidContent: no name at all, an impossible birth date, language tag or NHS number.
@@ -159,7 +163,11 @@ def register_client(record: ClientRecord, context: Context, *, identity: Identit
     if not identity.family.strip() and not identity.given.strip():
         raise InvalidContent("/family", "A client needs a family name or a given name.")
     _require_plausible(record, context, identity.birth_date, identity.language, identity.nhs_number)
-    return [ClientRegistered(identity=identity, **context.stamp())]
+    registered = ClientRegistered(identity=identity, **context.stamp())
+    if context.actor.role is not Role.THERAPIST:
+        return [registered]
+    own = CareTeamMemberAdded(client_id=record.client_id, staff_id=context.actor.id, part="team", **context.stamp())
+    return [registered, own]
 
 
 @decision("client.identity")

@@ -20,7 +20,7 @@ from records.client_record import ClientRecord
 from records.clinic_policy import ClinicPolicy
 from records.decision import Context, Decision
 from records.errors import WellkeptError
-from records.event import Event, Recorded
+from records.event import Event, Recorded, StreamKind
 
 CLIENT = UUID("00000000-0000-4000-8000-000000000001")
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -37,6 +37,8 @@ def fold(events: Sequence[Event], record: ClientRecord | None = None) -> ClientR
     """Fold events into a client's record, in order."""
     record = record or ClientRecord(client_id=CLIENT)
     for event in events:
+        if event.stream_kind is not StreamKind.CLIENT:
+            continue
         version = record.version + 1
         record.apply(Recorded(event, CLIENT, version, version - 1, NOW + timedelta(microseconds=version)))
     return record

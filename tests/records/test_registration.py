@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
+from records.actors import Actor, Role
 from records.bookings import SessionBooked
+from records.care_team import CareTeamMemberAdded
 from records.errors import InvalidContent, RuleBroken, StaleRecord, VersionRequired
 from records.payload import from_segments, to_segments
 from records.registration import (
@@ -22,9 +24,12 @@ from records.registration import (
     earliest_birth_date,
     register_client,
 )
-from tests.given import CLIENT, NOW, given, stamp
+from tests.given import CLIENT, NOW, THERAPIST, given, stamp
 
 WHO = Identity(family="Quillfeather", given="Maro", birth_date="1981")
+
+
+DESK = Actor(id="00000000-0000-4000-8000-0000000000dd", role=Role.FRONT_DESK)
 
 
 def registered(identity: Identity = WHO) -> ClientRegistered:
@@ -32,18 +37,20 @@ def registered(identity: Identity = WHO) -> ClientRegistered:
 
 
 def test_a_registration_begins_the_record() -> None:
-    case = given().when(register_client, identity=WHO)
+    case = given().when(register_client, actor=DESK, identity=WHO)
     (event,) = case.then(ClientRegistered)
-    assert event == msgspec.structs.replace(registered(), request_id="when")
+    assert event == msgspec.structs.replace(registered(), request_id="when", entered_by=DESK.id)
     assert case.record.exists
     assert case.record.registered_at == NOW
     assert case.record.identity_version == 1
 
 
 def test_the_same_registration_again_changes_nothing_and_another_is_refused() -> None:
-    given(registered()).when(register_client, identity=WHO).then()
+    given(registered()).when(register_client, actor=DESK, identity=WHO).then()
     other = msgspec.structs.replace(WHO, given="Other")
-    given(registered()).when(register_client, identity=other).refused(RuleBroken, "client-already-registered")
+    given(registered()).when(register_client, actor=DESK, identity=other).refused(
+        RuleBroken, "client-already-registered"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,20 +58,22 @@ def test_the_same_registration_again_changes_nothing_and_another_is_refused() ->
     [("1981", date(1981, 1, 1)), ("1981-04", date(1981, 4, 1)), ("1981-04-02", date(1981, 4, 2))],
 )
 def test_rules_use_the_earliest_day_that_a_birth_date_can_be(birth_date: str, earliest: date) -> None:
-    case = given().when(register_client, identity=msgspec.structs.replace(WHO, birth_date=birth_date))
+    case = given().when(register_client, actor=DESK, identity=msgspec.structs.replace(WHO, birth_date=birth_date))
     case.then(ClientRegistered)
     assert case.record.birth_date == earliest
 
 
 def test_an_unknown_birth_date_stays_unknown() -> None:
-    case = given().when(register_client, identity=msgspec.structs.replace(WHO, birth_date=None))
+    case = given().when(register_client, actor=DESK, identity=msgspec.structs.replace(WHO, birth_date=None))
     case.then(ClientRegistered)
     assert case.record.birth_date is None
 
 
 @pytest.mark.parametrize("birth_date", ["1890", "1890-01-01", "2026", "2026-03", "2026-03-02"])
 def test_the_first_and_the_last_possible_birth_are_taken(birth_date: str) -> None:
-    given().when(register_client, identity=msgspec.structs.replace(WHO, birth_date=birth_date)).then(ClientRegistered)
+    given().when(register_client, actor=DESK, identity=msgspec.structs.replace(WHO, birth_date=birth_date)).then(
+        ClientRegistered
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +102,7 @@ def test_the_first_and_the_last_possible_birth_are_taken(birth_date: str) -> Non
 )
 def test_what_cannot_be_true_is_refused_at_registration_and_at_a_change(field: str, value: str, pointer: str) -> None:
     wrong: dict[str, Any] = {field: value}
-    at_registration = given().when(register_client, identity=msgspec.structs.replace(WHO, **wrong))
+    at_registration = given().when(register_client, actor=DESK, identity=msgspec.structs.replace(WHO, **wrong))
     at_change = given(registered()).when(change_identity, changes=IdentityChanges(**wrong), if_match=1)
     for case in (at_registration, at_change):
         error = case.refused(InvalidContent)
@@ -104,23 +113,25 @@ def test_what_cannot_be_true_is_refused_at_registration_and_at_a_change(field: s
 
 @pytest.mark.parametrize("nhs_number", ["9434765919", "9876543210", "4010232137"])
 def test_nhs_numbers_with_a_right_check_digit_are_taken(nhs_number: str) -> None:
-    given().when(register_client, identity=msgspec.structs.replace(WHO, nhs_number=nhs_number)).then(ClientRegistered)
+    given().when(register_client, actor=DESK, identity=msgspec.structs.replace(WHO, nhs_number=nhs_number)).then(
+        ClientRegistered
+    )
 
 
 @forall(st.integers(0, 999_999_999))
 def test_at_most_one_check_digit_fits_each_nine_digits(nine: int) -> None:
     taken = []
     for digit in range(10):
-        case = given().when(register_client, identity=Identity(family="F", nhs_number=f"{nine:09}{digit}"))
+        case = given().when(register_client, actor=DESK, identity=Identity(family="F", nhs_number=f"{nine:09}{digit}"))
         if case.error is None:
             taken.append(digit)
     assert len(taken) <= 1
 
 
 def test_one_name_is_enough_and_none_is_not() -> None:
-    given().when(register_client, identity=Identity(given="Maro")).then(ClientRegistered)
-    given().when(register_client, identity=Identity(family="Quillfeather")).then(ClientRegistered)
-    given().when(register_client, identity=Identity(family=" ", given="\t")).refused(InvalidContent)
+    given().when(register_client, actor=DESK, identity=Identity(given="Maro")).then(ClientRegistered)
+    given().when(register_client, actor=DESK, identity=Identity(family="Quillfeather")).then(ClientRegistered)
+    given().when(register_client, actor=DESK, identity=Identity(family=" ", given="\t")).refused(InvalidContent)
 
 
 def test_a_change_names_only_what_changes() -> None:
@@ -173,7 +184,7 @@ def test_nobody_is_born_after_a_session() -> None:
 
 
 def test_migrated_registration_keeps_its_original_time() -> None:
-    (event,) = given().when(register_client, identity=WHO, migrated=True).then(ClientRegistered)
+    (event,) = given().when(register_client, actor=DESK, identity=WHO, migrated=True).then(ClientRegistered)
     assert event.originally_recorded_at == NOW
 
 
@@ -213,3 +224,13 @@ def test_changes_are_idempotent_and_the_later_one_wins(first: IdentityChanges, s
         value = getattr(second, name)
         if value is not msgspec.UNSET:
             assert getattr(once, name) == value
+
+
+def test_a_therapist_who_registers_a_client_is_the_first_member_of_the_care_team() -> None:
+    _, own = given().when(register_client, identity=WHO).then(ClientRegistered, CareTeamMemberAdded)
+    assert isinstance(own, CareTeamMemberAdded)
+    assert (own.client_id, own.staff_id, own.part) == (CLIENT, THERAPIST.id, "team")
+
+
+def test_others_who_register_a_client_join_no_care_team() -> None:
+    given().when(register_client, actor=DESK, identity=WHO).then(ClientRegistered)
