@@ -319,12 +319,12 @@ class Service:
 
     def _moved(self, kind: StreamKind, target: UUID, record: Any) -> bool:
         """Bring the record to the log's newest state; tell whether that was ahead of `record`."""
-        version = record.version
+        before: int = record.version
         if kind is StreamKind.CLIENT:
-            return self._forward(record).version != version
+            return self._forward(record).version != before
         self.follow()
         newest: int = self._record(kind, target).version
-        return newest != version
+        return newest != before
 
     # --- the door for readings
 
@@ -375,7 +375,7 @@ class Service:
             self.refuse(view.action, client_id, request, reason_of(refusal), purpose=purpose, resource=resource)
             raise
         shown: tuple[UUID | None, ...] = built.clients if client_id is None and built.clients else (client_id,)
-        facts = {"resource": resource, "known_at": known_at, "valid_at": valid_at}
+        facts: dict[str, Any] = {"resource": resource, "known_at": known_at, "valid_at": valid_at}
         appends = tuple(self.access_log.append(view.action, client, request, purpose, at, **facts) for client in shown)
         self._store.commit(Unit(appends=appends, puts=built.puts))
         return built.document
