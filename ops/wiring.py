@@ -10,8 +10,8 @@ Clocks and ids are made here and passed down; nothing below reads them by itself
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import time
 import uuid
 from collections.abc import Callable
@@ -95,7 +95,17 @@ def now_us() -> int:
 
 def operator() -> Actor:
     """Return whoever runs this command on the machine, marked as such."""
-    return Actor(id=f"operator:{getpass.getuser()}", role=Role.OPERATOR)
+    return operator_of(os.getuid())
+
+
+def operator_of(user_id: int) -> Actor:
+    """Return the operator with this id of the system; its name is the system's, never the environment's."""
+    try:
+        name = pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        # A container may run under an id that the system has no name for.
+        name = str(user_id)
+    return Actor(id=f"operator:{name}", role=Role.OPERATOR)
 
 
 def found(

@@ -1,0 +1,51 @@
+"""`wellkept demo`: a demo clinic of invented people, made anew and served.
+
+- The directory must be new or empty: a demo never mixes with a clinic.
+- One sign-in token for each role is printed, this once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ops.exits import CommandFailed, Exit
+from ops.settings import Settings
+from ops.terminal import bind_option, data_option, json_option, pass_settings, put, say, table
+
+DEFAULT_DATA = Path("demo-clinic")
+
+
+@click.command("demo")
+@data_option
+@bind_option
+@click.option("--years", type=click.FloatRange(0.1, 20), default=1.5, show_default=True, help="Years of history.")
+@click.option("--therapists", type=click.IntRange(1, 150), default=3, show_default=True, help="How many therapists.")
+@click.option("--no-serve", is_flag=True, help="Make the clinic and stop.")
+@json_option
+@pass_settings
+def command(settings: Settings, years: float, therapists: int, no_serve: bool, as_json: bool) -> None:
+    """Make a demo clinic of invented people and serve it."""
+    from ops.demo import make_demo
+
+    if settings.source("DATA") == "default":
+        settings = settings.option("DATA", DEFAULT_DATA)
+    if settings.data.exists() and any(settings.data.iterdir()):
+        raise CommandFailed(Exit.FAILED, "the directory is not empty; a demo clinic is made in a new one")
+    say("Making a demo clinic of invented people …")
+    demo = make_demo(settings.data, years=years, therapists=therapists, database_url=settings.database_url)
+    document = {
+        "data": str(settings.data.absolute()),
+        "tokens": demo.tokens,
+        "staff": demo.staff,
+        "clients": demo.clients,
+        "events": demo.events,
+    }
+    put(document, as_json, table([(role, token) for role, token in demo.tokens.items()]))
+    say(f"{len(demo.clients)} clients, {demo.events} entries in the log. The tokens are shown only now.")
+    if no_serve:
+        return
+    from ops.serve import serve
+
+    serve(settings, lambda: say(f"Open http://{settings.bind}/docs - stop with Ctrl-C."))

@@ -1,0 +1,58 @@
+"""`wellkept user`: the accounts of a clinic's staff."""
+
+from __future__ import annotations
+
+import click
+
+from ops.desk import perform
+from ops.settings import Settings
+from ops.terminal import confirm, data_option, json_option, pass_settings, put, say, table, yes_option
+from records.actors import Role
+
+ROLES = [role.value for role in Role if role is not Role.OPERATOR]
+
+
+@click.group("user")
+def command() -> None:
+    """Accounts: add, list and disable them."""
+
+
+@command.command("add")
+@data_option
+@click.option("--name", required=True, help="The name that reports show.")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="What the person is employed to do.")
+@json_option
+@pass_settings
+def add(settings: Settings, name: str, role: str, as_json: bool) -> None:
+    """Open an account and print its id."""
+    added = perform(settings, "user.add", {"name": name, "role": role})
+    put(added, as_json, added["id"])
+    say(f"The account is open. A sign-in token: wellkept token issue {added['id']}")
+
+
+@command.command("list")
+@data_option
+@json_option
+@pass_settings
+def list_(settings: Settings, as_json: bool) -> None:
+    """List all accounts with the tokens that are good now."""
+    users = perform(settings, "user.list", {})
+    rows = [("ID", "ROLE", "STATE", "TOKENS", "NAME")]
+    for user in users:
+        state = "disabled" if user["disabled"] else "open"
+        rows.append((user["id"], user["role"], state, str(len(user["tokens"])), user["name"]))
+    put(users, as_json, table(rows))
+
+
+@command.command("disable")
+@data_option
+@click.argument("id")
+@yes_option
+@json_option
+@pass_settings
+def disable(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
+    """Close an account; its tokens stop working at the next request."""
+    confirm("Close this account?", yes)
+    disabled = perform(settings, "user.disable", {"id": id})
+    put(disabled, as_json, disabled["id"])
+    say("The account is closed.")

@@ -1,0 +1,88 @@
+"""The WSGI application of a clinic: what the server process runs, and what another WSGI server may load.
+
+- The clinic is opened in the process that serves it, never before a fork: the writing lock and the connections are the
+  process's own.
+- `application()` takes everything from the environment (for example `granian --interface wsgi --factory
+  ops.wsgi:application`).
+- This is the outermost edge: an error that the application did not turn into an answer is a 500 without any text.
+- Behind a trusted proxy, the address of the caller is the one that the proxy names.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from granian.utils.proxies import wrap_wsgi_with_proxy_headers
+
+from ops.logging import configure_logging, log, place_of
+from ops.opening import open_from
+from ops.settings import Settings, read_settings
+from ops.wiring import Clinic
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_CRASHED = b'{"type":"about:blank","title":"Internal Server Error","status":500}'
+
+
+def application() -> Wsgi:
+    """Return the application for the settings of the environment.
+
+    Raises:
+        SettingsError, NotInitialised, KeyMissing, ClinicLocked, NotStored, IntegrityFailure: it cannot be served.
+    """
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    return make_wsgi(open_from(settings), settings)
+
+
+def make_wsgi(clinic: Clinic, settings: Settings) -> Wsgi:
+    """Return the application of an open clinic."""
+    from api.app import create_app
+
+    app = create_app(clinic)
+    words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
+    wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
+    if settings.trusted_proxies:
+        wsgi = wrap_wsgi_with_proxy_headers(wsgi, list(settings.trusted_proxies))
+    return wsgi
+
+
+def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
+    """Wrap an application: log what failed (and, verbose, everything), and let no error text out."""
+
+    def edge(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        began = time.perf_counter()
+        answered: list[str] = []
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            answered.append(status)
+            return start_response(status, headers, exc_info)
+
+        try:
+            body = inner(environ, start)
+        except Exception as error:  # noqa: BLE001 - the outermost edge towards HTTP
+            # Nothing above this catches anything: the server would close the connection and log the error's text.
+            log("error", "request.crashed", method=environ["REQUEST_METHOD"], **place_of(error))
+            start("500 Internal Server Error", [("Content-Type", "application/problem+json")])
+            body = [_CRASHED]
+        status = int(answered[-1][:3])
+        if status >= 500 or verbose:
+            log(
+                "error" if status >= 500 else "debug",
+                "request.failed" if status >= 500 else "request.done",
+                method=environ["REQUEST_METHOD"],
+                path=fixed_words(environ["PATH_INFO"], words),
+                status=status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+        return body
+
+    return edge
+
+
+def fixed_words(path: str, words: frozenset[str]) -> str:
+    """Return the path with everything but the API's own words replaced, since people type names anywhere."""
+    return "/".join(part if part in words else "*" for part in re.split("/", path))
