@@ -22,7 +22,7 @@ from records.clinic_policy import ClinicPolicy
 from records.consent import Form, record_consent
 from records.decision import Context, Decision
 from records.episodes import open_episode
-from records.event import Event, Recorded
+from records.event import Event, Recorded, StreamKind
 from records.goals import rate_goal, set_goal
 from records.notes import sign_note
 from records.registration import Identity, register_client
@@ -86,9 +86,7 @@ class Treatment:
             book_session, session_id=session, episode_id=episode, kind="treatment", start=self._at + self._step
         )
         self._at += self._step
-        yield from self._decide(
-            record_session_held, session_id=session, if_match=self.record.sessions[session].version
-        )
+        yield from self._decide(record_session_held, session_id=session, if_match=self.record.sessions[session].version)
         answers = [(number + item) % 3 for item in range(8)]
         yield from self._decide(
             record_assessment, assessment_id=uuid4(), measure="PHQ-9", answers=[*answers, 0], session_id=session
@@ -97,10 +95,10 @@ class Treatment:
         yield from self._decide(rate_goal, goal_id=goal, value=number % 11, session_id=session)
 
     def _decide(self, decision: Decision, *, if_match: int | None = None, **arguments: Any) -> Iterator[Event]:
-        context = Context(
-            actor=self._actor, at=self._at, request_id="bench", policy=self._policy, if_match=if_match
-        )
+        context = Context(actor=self._actor, at=self._at, request_id="bench", policy=self._policy, if_match=if_match)
         for event in decision(self.record, context, **arguments):
+            if event.stream_kind is not StreamKind.CLIENT:
+                continue
             version = self.record.version + 1
             self.record.apply(Recorded(event, self.record.client_id, version, version, self._at))
             yield event
