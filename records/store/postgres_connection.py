@@ -128,6 +128,8 @@ def open_pool(conninfo: str, *, size: int, name: str) -> ConnectionPool[Link]:
         configure=set_up,
         name=name,
         timeout=POOL_SECONDS,
+        # Its pauses between attempts grow; given up early, an attempt begins anew with the next request.
+        reconnect_timeout=POOL_SECONDS,
         num_workers=1,
     )
 

@@ -25,8 +25,8 @@ from records.store.postgres_connection import UNREACHED, Link, connect
 
 LOOK_UPS = 6
 LOOK_UP_WAIT_SECONDS = 0.5
-LOOK_UP_LOCK_MS = 3_000
-"""With the look-ups this outlasts the time that a silent transaction may hold the lock."""
+LOOK_UP_MS = 3_000
+"""For each statement of a look-up. All of them together outlast a silent transaction's hold on the lock."""
 
 
 def commit(connection: Link, conninfo: str, transaction: str | None, plan: Plan) -> None:
@@ -81,7 +81,7 @@ def _is_stored(conninfo: str, transaction: str | None, plan: Plan) -> bool | Non
     with connect(conninfo) as connection:
         connection.add_notice_handler(warnings.append)
         with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = {LOOK_UP_LOCK_MS}")
+            connection.execute(f"SET LOCAL statement_timeout = {LOOK_UP_MS}")
             connection.execute("SELECT next_index FROM ledger_head FOR UPDATE")
             if plan.entries:
                 wanted = [index for index, _ in plan.entries]

@@ -95,7 +95,8 @@ class SqliteStore(Store):
         self._heads: dict[UUID, StreamHead] = {}
         self._writer = None if read_only else _connect_writer(path)
         self._group = GroupCommit(self._write_batch)
-        self._committed = LogHead() if read_only else self._stored_head()
+        # None where a commit failed half way: then the database is asked before the next batch.
+        self._committed: LogHead | None = None if read_only else self._stored_head()
 
     @staticmethod
     def create(path: Path) -> None:
@@ -139,7 +140,7 @@ class SqliteStore(Store):
                 self._insert(writer, plan)
         except sqlite3.IntegrityError as error:
             _roll_back(writer)
-            raise LedgerMismatch("the tables hold what the ledger does not name", self._committed.next_index) from error
+            raise LedgerMismatch("the tables hold what the ledger does not name") from error
         except sqlite3.Error as error:
             _roll_back(writer)
             raise NotStored("the log could not be written") from error
@@ -147,7 +148,12 @@ class SqliteStore(Store):
             _roll_back(writer)
             raise
         # A crash before this line leaves nothing of the batch; one after it leaves all of it.
-        _commit(writer)
+        try:
+            _commit(writer)
+        except OutcomeUnknown:
+            self._committed = None
+            self._heads.clear()
+            raise
         if len(self._heads) > REMEMBERED_HEADS:
             self._heads.clear()
         self._heads.update(plan.heads)
@@ -157,6 +163,8 @@ class SqliteStore(Store):
     def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
         heads: dict[UUID, StreamHead] = {}
         known: dict[bytes, IdempotencyRow] = {}
+        if self._committed is None:
+            self._committed = self._stored_head()
         for unit in units:
             for append in unit.appends:
                 if append.stream not in heads:
@@ -215,7 +223,7 @@ class SqliteStore(Store):
                 "SELECT originator_id, originator_version, state FROM stored_events WHERE rowid > ? ORDER BY rowid",
                 (last_rowid or 0,),
             ).fetchall()
-            if rows != [(stream.hex, version, state) for stream, version, state in plan.events]:
+            if rows != [(stream.hex.encode(), version, state) for stream, version, state in plan.events]:
                 raise LedgerMismatch("an event was not stored as written", first)
 
     def _stored_head(self) -> LogHead:
@@ -232,7 +240,7 @@ class SqliteStore(Store):
 
     def head(self) -> LogHead:
         """Return where the log stands; a writing process knows it, a reading one asks."""
-        return self._committed if self._writer is not None else self._stored_head()
+        return self._committed or self._stored_head()
 
     def history(self, stream: UUID, after: int = 0, upto: int | None = None) -> list[StoredRow]:
         """Return a stream's rows beside their entries; see `Store.history`."""
@@ -327,7 +335,10 @@ class SqliteStore(Store):
             f"SELECT idx, client_id, actor, purpose, at_us FROM audit_index WHERE {where} ORDER BY idx LIMIT ?",  # noqa: S608 - fixed text
             (*(value for _, value in used), limit),
         )
-        return [AuditRow(i, UUID(bytes=c) if c else None, a, p, t) for i, c, a, p, t in rows]
+        return [
+            AuditRow(position, UUID(bytes=client) if client else None, who.decode(), why and why.decode(), at_us)
+            for position, client, who, why, at_us in rows
+        ]
 
     def _select(self, query: str, arguments: tuple[Any, ...]) -> list[Any]:
         with self._reader() as reader:
@@ -386,6 +397,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
         writer = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS, cached_statements=64
         )
+        writer.text_factory = bytes
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("PRAGMA synchronous = FULL")
         writer.execute("PRAGMA temp_store = MEMORY")
@@ -403,6 +415,8 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_SECONDS,
         cached_statements=64,
     )
+    # A ciphertext that somebody stored as text is still read, and then found out by its digest.
+    reader.text_factory = bytes
     reader.execute("PRAGMA temp_store = MEMORY")
     return reader
 

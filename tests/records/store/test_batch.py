@@ -1,0 +1,105 @@
+"""Planning a batch: what one batch plans is what its units would have written one after another."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from records.errors import LostRace
+from records.ledger import NO_LEAF, KeyClass, Kind, decode_entry, entry_hash
+from records.store.batch import Plan
+from records.store.unit import Append, Committed, IdempotencyRow, LogHead, StreamHead, Unit
+from tests.units import append, created_key, put, request, sealed
+
+STREAMS = [UUID(int=number) for number in range(1, 4)]
+KEYS = [b"%d" % number * 32 for number in range(3)]
+
+
+def access(stream: UUID) -> Append:
+    event = sealed(KeyClass.AUDIT_YEAR, 32)
+    return Append(stream, Kind.ACCESS, None, seal=lambda _version, _at: event)
+
+
+appends = st.one_of(
+    st.builds(append, st.sampled_from(STREAMS), st.integers(0, 3), st.integers(1, 2), st.sampled_from(KeyClass)),
+    st.builds(access, st.sampled_from(STREAMS)),
+)
+units = st.builds(
+    Unit,
+    appends=st.lists(appends, max_size=2).map(tuple),
+    keys=st.lists(st.builds(created_key, st.sampled_from(STREAMS)), max_size=1).map(tuple),
+    puts=st.lists(
+        st.builds(put, st.just("view:client"), st.sampled_from(STREAMS), st.just(1), st.just(b"")), max_size=1
+    ).map(tuple),
+    idempotency=st.none() | st.builds(request, st.sampled_from(KEYS), st.sampled_from(STREAMS), st.just(1)),
+)
+
+
+@given(st.lists(units, max_size=8), st.integers(0, 2_000))
+def test_one_batch_plans_what_its_units_would_in_turn(batch: list[Unit], now_us: int) -> None:
+    together = Plan(LogHead(5, 1_000, 2), {}, {}, now_us)
+    for unit in batch:
+        together.add(unit)
+    head, heads = LogHead(5, 1_000, 2), dict[UUID, StreamHead]()
+    known: dict[bytes, IdempotencyRow] = {}
+    alone: list[Plan] = []
+    for unit in batch:
+        plan = Plan(head, heads, known, now_us)
+        plan.add(unit)
+        alone.append(plan)
+        head = plan.head
+    assert together.entries == [row for plan in alone for row in plan.entries]
+    assert together.events == [row for plan in alone for row in plan.events]
+    assert together.puts == [row for plan in alone for row in plan.puts]
+    assert together.idempotency == [row for plan in alone for row in plan.idempotency]
+    assert (together.head, together.heads) == (head, heads)
+    assert [repr(outcome) for outcome in together.outcomes] == [repr(plan.outcomes[0]) for plan in alone]
+
+
+@given(st.lists(units, max_size=8), st.integers(0, 2_000))
+def test_a_plan_is_dense_rising_and_chained(batch: list[Unit], now_us: int) -> None:
+    plan = Plan(LogHead(5, 1_000, 2), {}, {}, now_us)
+    for unit in batch:
+        plan.add(unit)
+    assert [index for index, _ in plan.entries] == list(range(5, plan.head.next_index))
+    times = [decode_entry(entry).logged_at_us for _, entry in plan.entries]
+    assert times == [max(now_us, 1_001) + place for place in range(len(times))]
+    heads: dict[UUID, StreamHead] = {}
+    for _, encoded in plan.entries:
+        entry = decode_entry(encoded)
+        if entry.kind in (Kind.EVENT, Kind.ACCESS):
+            version, leaf = heads.get(entry.stream, StreamHead())
+            assert (entry.version, entry.prev_stream_leaf) == (version + 1, leaf)
+            heads[entry.stream] = StreamHead(entry.version, entry_hash(encoded))
+    assert heads == plan.heads
+    clinic = [i for i, entry in plan.entries if entry[88] == KeyClass.CLINIC and entry[7] == Kind.EVENT]
+    assert plan.head.clinic_index == (clinic[-1] if clinic else 2)
+
+
+def test_what_loses_leaves_no_row() -> None:
+    plan = Plan(LogHead(), {STREAMS[0]: StreamHead(4, b"l" * 32)}, {}, 7)
+    stale = Unit(
+        appends=(append(STREAMS[1], 0), append(STREAMS[0], 3)),
+        keys=(created_key(STREAMS[1]),),
+        puts=(put("view:client", STREAMS[0], 4, b""),),
+        idempotency=request(KEYS[0], STREAMS[0], 4),
+    )
+    plan.add(stale)
+    assert isinstance(plan.outcomes[0], LostRace)
+    assert not plan.writes
+    assert plan.head == LogHead()
+    plan.add(stale._replace(appends=(append(STREAMS[0], 4),)))
+    assert isinstance(plan.outcomes[1], Committed)
+    assert decode_entry(plan.entries[-1][1]).prev_stream_leaf == b"l" * 32
+
+
+def test_a_created_key_stands_before_the_events_and_outside_the_chains() -> None:
+    plan = Plan(LogHead(), {}, {}, 7)
+    key = created_key(STREAMS[0])
+    plan.add(Unit(appends=(append(STREAMS[0], 0),), keys=(key,)))
+    made, event = (decode_entry(entry) for _, entry in plan.entries)
+    assert (made.kind, made.stream, made.version, made.key_id) == (Kind.KEY_CREATED, STREAMS[0], 0, key.key_id)
+    assert (event.version, event.prev_stream_leaf) == (1, NO_LEAF)
+    assert plan.outcomes == [Committed((plan.entries[1],))]

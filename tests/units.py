@@ -1,0 +1,50 @@
+"""Units for tests of the store: sealed in form, random in content. A store opens none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from uuid import UUID, uuid4
+
+from records.ledger import KeyClass, Kind
+from records.sealing import SealedEvent
+from records.store.unit import Append, CreatedKey, IdempotencyRow, Reference, RowPut, Unit
+
+KEY_ID = bytes(range(16))
+
+
+def sealed(key_class: KeyClass = KeyClass.RECORD, size: int = 600) -> SealedEvent:
+    """Return an event that looks sealed."""
+    state = b"\x01" + bytes([key_class]) + b"\x00\x01" + KEY_ID + os.urandom(size)
+    return SealedEvent(state, KEY_ID, key_class, hashlib.sha256(state).digest(), os.urandom(32))
+
+
+def append(stream: UUID, expected: int, count: int = 1, key_class: KeyClass = KeyClass.RECORD) -> Append:
+    """Return an append of some events at an expected version."""
+    return Append(stream, Kind.EVENT, expected, tuple(sealed(key_class) for _ in range(count)))
+
+
+def event(stream: UUID, expected: int, count: int = 1, *, key: bytes | None = None) -> Unit:
+    """Return a unit that appends events, under an idempotency key where one is given."""
+    row = None if key is None else request(key, stream, expected + 1)
+    return Unit(appends=(append(stream, expected, count),), idempotency=row)
+
+
+def access(stream: UUID) -> Unit:
+    """Return a unit that appends one access event, numbered by the writer."""
+    return Unit(appends=(Append(stream, Kind.ACCESS, None, seal=lambda _version, _at: sealed(KeyClass.AUDIT_YEAR)),))
+
+
+def request(key: bytes, stream: UUID, version: int) -> IdempotencyRow:
+    """Return what is kept of a request."""
+    return IdempotencyRow(key, hashlib.sha256(key).digest(), stream, 201, (Reference(stream, version),))
+
+
+def created_key(scope: UUID) -> CreatedKey:
+    """Return a created key."""
+    return CreatedKey(scope, os.urandom(16), KeyClass.RECORD)
+
+
+def put(place: str, row_id: UUID, version: int, state: bytes, *, only_forward: bool = True) -> RowPut:
+    """Return a sealed row to store."""
+    return RowPut(place, row_id, uuid4(), version, state, only_forward)
