@@ -84,7 +84,8 @@ class BenchClinic:
 
         def act() -> None:
             client = next(turn)
-            self.service.transact(client, sign_note, self.request(f"POST /v1/clients/{client}/notes"), **note_arguments())
+            asked = self.request(f"POST /v1/clients/{client}/notes")
+            self.service.transact(client, sign_note, asked, **note_arguments())
 
         return act
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ops.bench import peer_writes, postgres_writes, service_writes, slow_fsync
-from ops.bench.figure import Bench, Group, Measured, NotMeasured
+from ops.bench.figure import Bench, Group, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
 
 GROUPS: tuple[Group, ...] = (
@@ -29,6 +29,7 @@ GROUPS: tuple[Group, ...] = (
 
 QUICK_ROUNDS = 2
 QUICK_SECONDS = 0.3
+YEAR = Path("reference/clinic-year.jsonl.gz")
 KEPT_ON_DISK = Path("/var/tmp")  # noqa: S108 - a new private directory is made in it; /tmp is memory on many machines
 
 
@@ -111,5 +112,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=8, help="turns of each subject (8)")
     parser.add_argument("--seconds", type=float, default=1.5, help="length of a turn (1.5)")
     parser.add_argument("--dir", type=Path, help="a directory on the disk to measure (/var/tmp)")
-    parser.add_argument("--year", type=Path, default=Path("reference/clinic-year.jsonl.gz"), help="the clinic-year file")
+    parser.add_argument("--year", type=Path, default=YEAR, help="the clinic-year file")
     return parser

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class NotMeasured(Exception):  # noqa: N818 - named after a state, like every error of ours; see records.errors
+class NotMeasured(Exception):
     """A figure cannot be measured here; the text says what is missing."""
 
 

@@ -79,7 +79,15 @@ def _peer_turn(bench: Bench, workers: Sequence[TurnProcess], threads: int) -> Ca
 
 
 def _start(python: Path, peer: str, home: Path, count: int) -> list[TurnProcess]:
-    command = [python, "-m", "ops.bench.peers.worker", peer, home / f"{peer}-{count}.db", str(CLIENTS), NOTE_TEXT]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "ops.bench.peers.worker",
+        peer,
+        home / f"{peer}-{count}.db",
+        str(CLIENTS),
+        NOTE_TEXT,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return [TurnProcess(command, environment) for _ in range(count)]
 
@@ -102,7 +110,16 @@ def _python(bench: Bench) -> Path:
         raise NotMeasured("needs requirements/peers.txt, which a checkout has")
     sys.stderr.write("installing the peers\n")
     subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
-    install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r"]
+    install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+    ]
     done = subprocess.run([*install, REQUIREMENTS], stdout=sys.stderr, check=False)
     if done.returncode:
         raise NotMeasured("the peers could not be installed")

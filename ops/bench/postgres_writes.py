@@ -11,7 +11,8 @@ import itertools
 import os
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ import psycopg
 from ops.bench.bench_clinic import BenchClinic
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.postgres_server import Databases, databases
-from ops.bench.rounds import Turn, middle_p99_ms, middle_rate, rate_ratio, run_threads, take_turns
+from ops.bench.rounds import middle_p99_ms, middle_rate, rate_ratio, run_threads, take_turns
 from ops.bench.service_writes import CLIENTS, EVENTS_EACH
 from ops.bench.turn_process import TurnProcess, serve_turns, turn_of
 from ops.wiring import open_clinic
@@ -78,8 +79,8 @@ def _measure(bench: Bench, server: Databases) -> Iterator[Measured]:
         inserts, one, four = take_turns(
             bench.rounds,
             lambda: run_threads([bare.insert_one], bench.slice_seconds),
-            lambda writers=writers: run_threads(writers, bench.slice_seconds),
-            _in_processes(workers, threads, bench.slice_seconds),
+            partial(run_threads, writers, bench.slice_seconds),
+            partial(turn_of, workers, bench.slice_seconds, threads // PROCESSES),
         )
         for where, turns in (("one-process", one), ("four-processes", four)):
             beside = (
@@ -93,13 +94,9 @@ def _measure(bench: Bench, server: Databases) -> Iterator[Measured]:
     clinic.close()
 
 
-def _in_processes(workers: list[TurnProcess], threads: int, seconds: float) -> Callable[[], Turn]:
-    return lambda: turn_of(workers, seconds, threads // len(workers))
-
-
 def _workers(clinic: BenchClinic, data: Path, url: str) -> list[TurnProcess]:
     """Start the processes; each gets its share of the clients, as a balancer that keeps to them would give."""
-    command = [sys.executable, "-c", AS_A_WORKER, data, url, clinic.therapist.id]
+    command: list[str | Path] = [sys.executable, "-c", AS_A_WORKER, data, url, clinic.therapist.id]
     shares = [" ".join(map(str, clinic.clients[number::PROCESSES])) for number in range(PROCESSES)]
     return [TurnProcess(command, {**os.environ, CLIENTS_VARIABLE: share}) for share in shares]
 

@@ -1,6 +1,6 @@
 """Durable writes through the door against the machine's own durable commits, on SQLite.
 
-- One write is everything that a request is: permission, decision, seal, event, ledger entry, idempotency row, read-back.
+- One write is everything that a request is: permission, decision, seal, event, ledger entry, retry key, read-back.
 - The yardstick (`ops.bench.yardstick`) takes turns with 1, 8 and 32 threads of the service.
 - One caller that always loses its race must not cost the others their group commit: 31 writers beside one such.
 """

@@ -80,7 +80,7 @@ def writer(peer: str, *, fresh: bool, clients: int, text: str) -> Callable[[], N
         from simple_history.models import HistoricalRecords
 
         fields["history"] = HistoricalRecords()
-    note_model = type("Note", (models.Model,), fields)
+    note_model: Any = type("Note", (models.Model,), fields)
     if peer == "django-auditlog":
         from auditlog.registry import auditlog
 
