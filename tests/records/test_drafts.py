@@ -196,7 +196,7 @@ def test_only_who_treats_the_client_drafts(checked: Doors) -> None:
     "damage",
     [
         "UPDATE sealed_rows SET version = version + 1",
-        "UPDATE sealed_rows SET state = substr(state, 1, 100) || x'00' || substr(state, 102)",
+        "UPDATE sealed_rows SET state = CAST(substr(state, 1, 100) || zeroblob(8) || substr(state, 109) AS BLOB)",
         "UPDATE sealed_rows SET row_id = x'000000000000400080000000000000d2'",
     ],
 )
