@@ -1,13 +1,36 @@
-"""The current view of a client's record."""
+"""The current view of a client's record: what endangers the client first, then how everything stands.
+
+Source: CONTRACT (`/v1/clients/{id}`); DOMAIN 2 (prompts), 3 (breaches), 10 (the ending phase).
+
+- It is a fold of the record into a bounded state (`projections.client_state`), kept as a read-through sealed snapshot.
+  What depends on time and role (an expired consent, a booking that passed, who may see what) is added when it is shown.
+- The front desk gets identity, contact, bookings and how consents stand; nothing clinical is built for it.
+- As known at a past moment, or as valid then, it is folded from the events that count; nothing is stored.
+- Events that cannot be opened are marked as gaps, and the rest is shown.
+
+It is no evidence: it can always be dropped and folded anew (`projections.rebuild`).
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from projections.client_state import SNAPSHOT, ClientState, counts, fold
+from projections.sections import (
+    assessments,
+    consents,
+    episodes,
+    goals,
+    identity,
+    notes,
+    risk,
+    sessions,
+)
 from projections.sections.assessments import MeasureItem
 from projections.sections.consents import ConsentItem, DeskConsent
 from projections.sections.episodes import EpisodeItem
@@ -16,8 +39,14 @@ from projections.sections.identity import IdentityItem
 from projections.sections.notes import NoteItem
 from projections.sections.risk import PromptItem, RiskItem
 from projections.sections.sessions import DeskSession, SessionItem
+from projections.sections.viewing import Viewing
+from records.actors import Role
+from records.errors import UnknownClient
+from records.reader import Asked, Built, Reader
 
 AlertKind = Literal["breach", "deterioration", "risk-item-unanswered", "risk-review-due", "unreadable"]
+
+# --- what is shown
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +65,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     about: UUID | None = None
 
 
+class TeamMember(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is in the care team now: `team` treats, `supervises` reviews."""
+
+    id: str
+    name: str
+    part: str
+
+
 class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view", tag="clinical"):
     """The current view, for the care team and its supervisors. What endangers the client comes first.
 
@@ -46,6 +83,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
         notes: the last five; `notes_in_error` counts those that are hidden because they were entered in error.
+        care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
 
@@ -66,6 +104,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     last_sessions: tuple[SessionItem, ...] = ()
     notes: tuple[NoteItem, ...] = ()
     notes_in_error: int = 0
+    care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
 
 
@@ -81,4 +120,133 @@ class DeskDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view", 
     next_session: DeskSession | None = None
     bookings: tuple[DeskSession, ...] = ()
     last_sessions: tuple[DeskSession, ...] = ()
+    care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
+
+
+# --- showing it
+
+
+class ClientView:
+    """The current view."""
+
+    action = "client.view"
+
+    def build(self, reader: Reader, asked: Asked) -> Built:
+        """Build the view that the reader's role may see.
+
+        Cost: independent of the record's length for now; a past moment opens the whole record.
+
+        Raises:
+            UnknownClient: there is no such client, or was none that was known at that moment.
+        """
+        client_id = asked.client_id
+        if client_id is None:
+            raise UnknownClient("a current view is of one client")
+        if asked.known_at is None and asked.valid_at is None:
+            state, puts = SNAPSHOT.read_through(reader, client_id)
+        else:
+            events = reader.events(client_id)
+            state = fold(each for each in events if counts(each, asked.known_at, asked.valid_at))
+            puts = ()
+        if state.version == 0:
+            raise UnknownClient("no such client")
+        directory = reader.directory
+        viewing = Viewing(
+            role=asked.actor.role,
+            at=asked.valid_at or asked.known_at or asked.at,
+            zone=ZoneInfo(directory.clinic.policy.timezone),
+            name_of=directory.name_of,
+        )
+        team = _team(reader, client_id) if asked.known_at is None and asked.valid_at is None else ()
+        render = render_desk if viewing.role is Role.FRONT_DESK else render_clinical
+        return Built(render(state, asked, client_id, viewing, team), puts)
+
+
+def render_clinical(
+    state: ClientState, asked: Asked, client_id: UUID, viewing: Viewing, team: tuple[TeamMember, ...]
+) -> ClientDocument:
+    """Return the whole current view."""
+    measured = assessments.render(state.assessments)
+    ahead = sessions.render(state.sessions, viewing)
+    return ClientDocument(
+        client_id=client_id,
+        version=state.version,
+        known_at=asked.known_at,
+        valid_at=asked.valid_at,
+        risk_prompts=risk.render_prompts(state.risk),
+        alerts=_alerts(state, measured, viewing),
+        identity=identity.render(state.identity),
+        consents=consents.render(state.consents, viewing),
+        episodes=episodes.render(state.episodes),
+        goals=goals.render(state.goals),
+        measures=measured,
+        risk=risk.render(state.risk, viewing),
+        next_session=ahead.coming[0] if ahead.coming else None,
+        bookings=ahead.coming[1:],
+        last_sessions=ahead.past,
+        notes=notes.render(state.notes, viewing),
+        notes_in_error=state.notes.in_error,
+        care_team=team,
+        gaps=tuple(state.gaps),
+    )
+
+
+def render_desk(
+    state: ClientState, asked: Asked, client_id: UUID, viewing: Viewing, team: tuple[TeamMember, ...]
+) -> DeskDocument:
+    """Return what the front desk may see; nothing clinical is touched."""
+    ahead = sessions.render(state.sessions, viewing)
+    coming = tuple(sessions.desk(item) for item in ahead.coming)
+    return DeskDocument(
+        client_id=client_id,
+        version=state.version,
+        known_at=asked.known_at,
+        valid_at=asked.valid_at,
+        identity=identity.render(state.identity),
+        consents=consents.render_desk(state.consents, viewing),
+        next_session=coming[0] if coming else None,
+        bookings=coming[1:],
+        last_sessions=tuple(sessions.desk(item) for item in ahead.past),
+        care_team=team,
+        gaps=tuple(state.gaps),
+    )
+
+
+def _team(reader: Reader, client_id: UUID) -> tuple[TeamMember, ...]:
+    parts = reader.directory.team(client_id).parts
+    return tuple(TeamMember(id=who, name=reader.directory.name_of(who), part=part) for who, part in parts.items())
+
+
+def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: Viewing) -> tuple[Alert, ...]:
+    alerts = []
+    if state.gaps:
+        text = f"{len(state.gaps)} entries of this record cannot be opened; what they say is not shown."
+        alerts.append(Alert(kind="unreadable", text=text))
+    if viewing.role is Role.SUPERVISOR:
+        for breach in reversed(state.sessions.breaches):
+            missing = ", ".join(breach.missing)
+            text = f"The session of {viewing.day(breach.at)} was held although this was missing: {missing}."
+            alerts.append(Alert(kind="breach", text=text, since=breach.at, about=breach.session_id))
+    last = state.risk.last
+    if last is not None and last.review_date is not None and last.review_date < viewing.today:
+        text = f"The review of risk was due on {last.review_date.day} {last.review_date:%B %Y}."
+        alerts.append(Alert(kind="risk-review-due", text=text, since=last.assessed_at, about=last.id))
+    for item in measured:
+        alerts += _alerts_of_measure(item, viewing)
+    return tuple(alerts)
+
+
+def _alerts_of_measure(item: MeasureItem, viewing: Viewing) -> list[Alert]:
+    alerts = []
+    latest = item.latest
+    if latest.risk_item_unanswered:
+        text = f"The risk item of the {item.measure} of {viewing.day(latest.taken_at)} was left out."
+        alerts.append(Alert(kind="risk-item-unanswered", text=text, since=latest.taken_at, about=latest.assessment_id))
+    if item.reliable == "deteriorated" and item.last is not None:
+        text = f"{item.measure} got reliably worse since its first score."
+        alerts.append(Alert(kind="deterioration", text=text, since=item.last.taken_at, about=item.last.assessment_id))
+    return alerts
+
+
+CLIENT_VIEW = ClientView()

@@ -1,4 +1,11 @@
-"""Risk, as the current view shows it: open prompts, and what a clinician judged last."""
+"""Risk, as the current view shows it: open prompts on top, and what a clinician judged last.
+
+Source: DOMAIN 2, rules 1 to 5; Simon 2013. A prompt is a reason to ask, never a score, and a 0 reassures nobody.
+
+- A prompt stays until a clinician's risk assessment answers it, a clinician clears it with a reason, or its assessment
+  turns out to be entered in error. No phase of the treatment and no later answer softens it.
+- The last risk assessment is the one that took place last.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +13,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
+
+from projections.sections.viewing import Handler, Viewing
+from records.assessments import AssessmentEnteredInError, AssessmentRecorded
+from records.event import Recorded
+from records.risk import RiskAssessed, RiskPromptCleared
 
 
 class PromptItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,3 +64,82 @@ class RiskItem(msgspec.Struct, frozen=True, kw_only=True):
     assessed_by_name: str = ""
     assessed_at: datetime
     assessments: int = 1
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Open prompts by assessment, and the last risk assessment."""
+
+    prompts: dict[UUID, PromptItem] = msgspec.field(default_factory=dict)
+    last: RiskItem | None = None
+    assessments: int = 0
+
+
+def _assessed(state: State, event: AssessmentRecorded, recorded: Recorded) -> None:
+    prompt = event.risk_prompt
+    if prompt is None:
+        return
+    state.prompts[event.assessment_id] = PromptItem(
+        assessment_id=event.assessment_id,
+        version=recorded.version,
+        measure=event.measure,
+        item=prompt.item,
+        value=prompt.value,
+        taken_at=event.occurred_at,
+        recorded_at=recorded.recorded_at,
+        in_session=event.in_session,
+        session_id=event.session_id,
+        text=f"Item {prompt.item} of {event.measure} was answered with {prompt.value}. Ask, and record what you find.",
+    )
+
+
+def _in_error(state: State, event: AssessmentEnteredInError, recorded: Recorded) -> None:
+    state.prompts.pop(event.assessment_id, None)
+
+
+def _judged(state: State, event: RiskAssessed, recorded: Recorded) -> None:
+    for assessment_id in event.answers:
+        state.prompts.pop(assessment_id, None)
+    state.assessments += 1
+    if state.last is not None and event.occurred_at < state.last.assessed_at:
+        return
+    state.last = RiskItem(
+        id=event.risk_id,
+        version=recorded.version,
+        level=event.level,
+        formulation=event.formulation,
+        findings=dict(event.findings),
+        details=event.details,
+        protective_factors=event.protective_factors,
+        actions=event.actions,
+        who_told=event.who_told,
+        review_date=event.review_date,
+        assessed_by=event.entered_by,
+        assessed_at=event.occurred_at,
+    )
+
+
+def _cleared(state: State, event: RiskPromptCleared, recorded: Recorded) -> None:
+    state.prompts.pop(event.assessment_id, None)
+
+
+SHOWS: dict[type, Handler] = {
+    AssessmentRecorded: _assessed,
+    AssessmentEnteredInError: _in_error,
+    RiskAssessed: _judged,
+    RiskPromptCleared: _cleared,
+}
+
+
+def render_prompts(state: State) -> tuple[PromptItem, ...]:
+    """Return open prompts, oldest first."""
+    return tuple(sorted(state.prompts.values(), key=lambda prompt: (prompt.taken_at, prompt.version)))
+
+
+def render(state: State, viewing: Viewing) -> RiskItem | None:
+    """Return the last risk assessment with the name of who made it."""
+    last = state.last
+    if last is None:
+        return None
+    return msgspec.structs.replace(
+        last, assessed_by_name=viewing.name_of(last.assessed_by), assessments=state.assessments
+    )

@@ -1,4 +1,12 @@
-"""Sessions and bookings, as the current view shows them."""
+"""Sessions and bookings, as the current view shows them: what comes next, and the last that took place or fell out.
+
+Source: DOMAIN 1 and 3 (end). The rules are those of `records.bookings` and `records.sessions`.
+
+- A booking that lies ahead is upcoming. Whatever began before now is past, a booking too that nobody followed up. What
+  was cancelled ahead of its time shows among the past once its time has come.
+- Breaches stay open for the supervisor; there is no event yet that closes one.
+- All bookings ahead are kept, of the past only the last; a session that is no longer kept is in the history.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,11 @@ from uuid import UUID
 
 import msgspec
 
+from projections.sections.viewing import Handler, Viewing
+from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
 from records.client_record import SessionStatus
+from records.event import Recorded
+from records.sessions import SessionBreachRecorded, SessionHeld
 
 
 class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,3 +70,165 @@ class DeskSession(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     room: str | None = None
     attendance: str | None = None
+
+
+LAST_SHOWN = 5
+BOOKINGS_SHOWN = 10
+KEPT_PAST = 8
+KEPT_AHEAD = 120
+KEPT_BREACHES = 20
+PRUNED_OVER = 24
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """A session that was held although a rule forbade it."""
+
+    session_id: UUID
+    at: datetime
+    missing: tuple[str, ...]
+
+
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """Upcoming bookings, soonest first, and past sessions, newest first."""
+
+    coming: tuple[SessionItem, ...]
+    past: tuple[SessionItem, ...]
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Sessions by id, and the newest breaches, oldest first."""
+
+    items: dict[UUID, SessionItem] = msgspec.field(default_factory=dict)
+    breaches: list[Breach] = msgspec.field(default_factory=list)
+
+
+def _booked(state: State, event: SessionBooked, recorded: Recorded) -> None:
+    state.items[event.session_id] = SessionItem(
+        id=event.session_id,
+        version=recorded.version,
+        episode_id=event.episode_id,
+        kind=event.kind,
+        status="booked",
+        start=event.start,
+        minutes=event.minutes,
+        mode=event.mode,
+        setting=event.setting,
+        room=event.room,
+    )
+    _prune(state, recorded)
+
+
+def _rescheduled(state: State, event: SessionRescheduled, recorded: Recorded) -> None:
+    item = state.items.get(event.session_id)
+    if item is not None:
+        state.items[event.session_id] = msgspec.structs.replace(
+            item,
+            version=recorded.version,
+            start=event.start,
+            minutes=event.minutes,
+            mode=event.mode,
+            setting=event.setting,
+            room=event.room,
+            reason=event.reason,
+        )
+
+
+def _attended(state: State, event: AttendanceRecorded, recorded: Recorded) -> None:
+    item = state.items.get(event.session_id)
+    if item is not None:
+        status = item.status if item.status == "held" else status_after(event.code)
+        state.items[event.session_id] = msgspec.structs.replace(
+            item, version=recorded.version, status=status, attendance=event.code
+        )
+
+
+def _cancelled(state: State, event: SessionCancelled, recorded: Recorded) -> None:
+    item = state.items.get(event.session_id)
+    if item is not None:
+        state.items[event.session_id] = msgspec.structs.replace(
+            item, version=recorded.version, status="cancelled", attendance=event.code, reason=event.reason
+        )
+
+
+def _held(state: State, event: SessionHeld, recorded: Recorded) -> None:
+    booked = state.items.get(event.session_id)
+    state.items[event.session_id] = SessionItem(
+        id=event.session_id,
+        version=recorded.version,
+        episode_id=event.episode_id,
+        kind=event.kind,
+        status="held",
+        start=event.started_at,
+        minutes=booked.minutes if booked else None,
+        ended_at=event.ended_at,
+        mode=event.mode,
+        setting=event.setting,
+        room=booked.room if booked else None,
+        attendance=booked.attendance if booked else None,
+        number=event.number,
+        phase=event.phase,
+        methods=event.methods,
+        reason=event.phase_reason or (booked.reason if booked else None),
+    )
+    _prune(state, recorded)
+
+
+def _breached(state: State, event: SessionBreachRecorded, recorded: Recorded) -> None:
+    item = state.items.get(event.session_id)
+    if item is not None:
+        state.items[event.session_id] = msgspec.structs.replace(
+            item, version=recorded.version, breach=event.missing, breach_reason=event.reason
+        )
+    state.breaches.append(Breach(event.session_id, event.occurred_at, event.missing))
+    del state.breaches[:-KEPT_BREACHES]
+
+
+SHOWS: dict[type, Handler] = {
+    SessionBooked: _booked,
+    SessionRescheduled: _rescheduled,
+    AttendanceRecorded: _attended,
+    SessionCancelled: _cancelled,
+    SessionHeld: _held,
+    SessionBreachRecorded: _breached,
+}
+
+
+def render(state: State, viewing: Viewing) -> Ahead:
+    """Return what comes next (at most one and `BOOKINGS_SHOWN` more) and the last `LAST_SHOWN` of the past."""
+    coming, past = _split(state, viewing.at)
+    return Ahead(coming=tuple(coming[: BOOKINGS_SHOWN + 1]), past=tuple(past[:LAST_SHOWN]))
+
+
+def desk(item: SessionItem) -> DeskSession:
+    """Return what the front desk sees of a session."""
+    return DeskSession(
+        id=item.id,
+        version=item.version,
+        episode_id=item.episode_id,
+        kind=item.kind,
+        status=item.status,
+        start=item.start,
+        minutes=item.minutes,
+        mode=item.mode,
+        setting=item.setting,
+        room=item.room,
+        attendance=item.attendance,
+    )
+
+
+def _split(state: State, at: datetime) -> tuple[list[SessionItem], list[SessionItem]]:
+    coming = [item for item in state.items.values() if item.status == "booked" and item.start >= at]
+    past = [item for item in state.items.values() if item.start < at]
+    coming.sort(key=lambda item: (item.start, item.version))
+    past.sort(key=lambda item: (item.start, item.version), reverse=True)
+    return coming, past
+
+
+def _prune(state: State, recorded: Recorded) -> None:
+    if len(state.items) <= PRUNED_OVER:
+        return
+    at = recorded.recorded_at
+    coming, past = _split(state, at)
+    fallen_out = [item for item in state.items.values() if item.start >= at and item.status != "booked"]
+    kept = (*past[:KEPT_PAST], *coming[:KEPT_AHEAD], *fallen_out[-KEPT_PAST:])
+    state.items = {item.id: item for item in kept}

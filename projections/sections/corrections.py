@@ -1,0 +1,56 @@
+"""Corrections: which later events amend a resource or say that it was entered in error.
+
+The current view does not show them; the history marks by them what was corrected later, without opening what is newer.
+
+- It grows with what was corrected only, which is little.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from projections.sections.viewing import Handler
+from records.assessments import AssessmentEnteredInError
+from records.consent import ConsentEnteredInError
+from records.event import Event, Recorded
+from records.notes import NoteAmended, NoteEnteredInError
+
+
+class Correction(msgspec.Struct, kw_only=True):
+    """What was done to one resource: versions of the correcting events, and whether one says that it is an error."""
+
+    versions: list[int] = msgspec.field(default_factory=list)
+    in_error: bool = False
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Corrections by the id of the resource."""
+
+    items: dict[UUID, Correction] = msgspec.field(default_factory=dict)
+
+
+def _amended(state: State, event: Event, recorded: Recorded) -> None:
+    _correction(state, event).versions.append(recorded.version)
+
+
+def _in_error(state: State, event: Event, recorded: Recorded) -> None:
+    correction = _correction(state, event)
+    correction.versions.append(recorded.version)
+    correction.in_error = True
+
+
+SHOWS: dict[type, Handler] = {
+    NoteAmended: _amended,
+    NoteEnteredInError: _in_error,
+    AssessmentEnteredInError: _in_error,
+    ConsentEnteredInError: _in_error,
+}
+
+
+def _correction(state: State, event: Event) -> Correction:
+    subject = event.subject_id
+    if subject is None:
+        raise ValueError("a correction is of a resource")
+    return state.items.setdefault(subject, Correction())
