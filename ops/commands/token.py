@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ops.desk import MAX_TOKEN_DAYS, perform
+from ops.desk import perform
+from ops.duties import MAX_TOKEN_DAYS
 from ops.settings import Settings
 from ops.terminal import confirm, data_option, json_option, pass_settings, put, say, yes_option
 

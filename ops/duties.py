@@ -1,0 +1,120 @@
+"""What commands do to an open clinic: one function for each duty, through the two doors.
+
+- A duty gets the clinic, who asks, plain arguments and where to tell progress; it returns plain data or structs.
+- Accounts and tokens go through `transact`; reports go through `view` and leave their access entry.
+- A token is shown once; the log keeps its keyed digest only.
+
+It knows nothing of terminals and sockets (`ops.desk`, `ops.control`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ops.wiring import Clinic
+from records.actors import Role
+from records.errors import InvalidContent, UnknownItem
+from records.request import Request
+from records.staff import create_account, disable_account, issue_token, revoke_token
+
+Progress = Callable[[int, int], None]
+"""(done, of) → told while a long duty runs; `of` is 0 where it is not known."""
+Duty = Callable[[Clinic, Request, dict[str, Any], Progress], Any]
+
+TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
+TOKEN_BYTES = 32
+MAX_TOKEN_DAYS = 366
+
+
+# --- accounts and tokens
+
+
+def _add_user(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id, role = uuid.uuid4(), Role(arguments["role"])
+    clinic.service.transact(staff_id, create_account, request, name=arguments["name"], role=role)
+    return {"id": staff_id, "name": arguments["name"], "role": role}
+
+
+def _list_users(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    clinic.service.admit("account.list", None, request)
+    now = datetime.now(UTC)
+    accounts = sorted(clinic.service.directory.staff.values(), key=lambda record: (record.name, record.staff_id))
+    return [
+        {
+            "id": record.staff_id,
+            "name": record.name,
+            "role": record.role,
+            "disabled": record.disabled,
+            "tokens": [
+                {"id": token_id, "expires_at": token.expires_at}
+                for token_id, token in record.tokens.items()
+                if not token.revoked and token.expires_at > now
+            ],
+        }
+        for record in accounts
+    ]
+
+
+def _disable_user(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id = _id(arguments["id"], "account")
+    clinic.service.transact(staff_id, disable_account, request)
+    return {"id": staff_id, "disabled": True}
+
+
+def _issue_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id, token_id = _id(arguments["user"], "account"), uuid.uuid4()
+    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    if not 0 < arguments["days"] <= MAX_TOKEN_DAYS:
+        raise InvalidContent("/days", f"Must be 1 to {MAX_TOKEN_DAYS}.")
+    expires_at = datetime.now(UTC) + timedelta(days=arguments["days"])
+    clinic.service.transact(
+        staff_id,
+        issue_token,
+        request,
+        token_id=token_id,
+        digest=clinic.service.token_digest(token),
+        expires_at=expires_at,
+    )
+    return {"id": token_id, "user": staff_id, "token": token, "expires_at": expires_at}
+
+
+def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    token_id = _id(arguments["id"], "token")
+    clinic.service.admit("token.revoke", None, request)
+    holders = [record.staff_id for record in clinic.service.directory.staff.values() if token_id in record.tokens]
+    if not holders:
+        raise UnknownItem("token")
+    clinic.service.transact(holders[0], revoke_token, request, token_id=token_id)
+    return {"id": token_id, "user": holders[0], "revoked": True}
+
+
+# --- the record as a whole
+
+
+def _load(clinic: Clinic, _: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from ops.load import load_file
+
+    return load_file(clinic, Path(arguments["path"]), progress)
+
+
+def _id(text: str, kind: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise UnknownItem(kind) from None
+
+
+DUTIES: dict[str, Duty] = {
+    "user.add": _add_user,
+    "user.list": _list_users,
+    "user.disable": _disable_user,
+    "token.issue": _issue_token,
+    "token.revoke": _revoke_token,
+    "load": _load,
+}
+"""Every duty by name."""
