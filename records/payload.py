@@ -46,7 +46,8 @@ def to_segments(event: Event) -> tuple[Segment, ...]:
     bare: dict[str, Any] = {}
     for name in event.free_text:
         value = getattr(event, name)
-        if value is None:
+        # No text makes no segment: an empty mapping stays in the header, so that it is there when it is read.
+        if value is None or value == {}:
             continue
         bare[name] = None
         if isinstance(value, str):
