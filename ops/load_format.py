@@ -14,6 +14,7 @@ It does not know what a line means for the record (`ops.load_lines`).
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -124,9 +125,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, Line]]:
                 known = _DECODERS.get(line.type)
                 data = known.decode(line.data) if known is not None else None
                 yield number, Line(line.t, line.stream, line.type, line.actor, data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UnreadableLine(number) from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableLine(number + 1) from error
 
 

@@ -116,7 +116,7 @@ def test_what_was_loaded_goes_on_as_any_record(checked: Doors) -> None:
         client = registered(checked, migration)
         note = sign(checked, migration, client, THEN)
     checked.reopen()
-    text = {"format": "free", "sections": {"text": "We met at ten."}, "reason": "The hour was missing."}
+    text: dict[str, Any] = {"format": "free", "sections": {"text": "We met at ten."}, "reason": "The hour was missing."}
     with pytest.raises(StaleRecord):
         checked.service.transact(client, amend_note, checked.ask(if_match=1), note_id=note, **text)
     checked.service.transact(client, amend_note, checked.ask(if_match=2), note_id=note, **text)
