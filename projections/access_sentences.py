@@ -1,0 +1,116 @@
+"""Access entries as sentences for people.
+
+Source: AUDIT A6 (a report as sentences for people), A7 (the client can judge whether the access was justified).
+
+- A sentence says who, in which role and relation, did or was refused what, when in the clinic's time, and what for.
+- It holds names of staff, codes put into words and times; never clinical text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from records.access import AccessRecorded
+
+ACTIONS: dict[str, tuple[str, str]] = {
+    "client.register": ("register the client", "registered the client"),
+    "client.identity": ("change the identity", "changed the identity"),
+    "care_team.change": ("change the care team", "changed the care team"),
+    "consent.record": ("record a consent", "recorded a consent"),
+    "consent.withdraw": ("withdraw a consent", "withdrew a consent"),
+    "consent.error": ("mark a consent as entered in error", "marked a consent as entered in error"),
+    "episode.open": ("open an episode", "opened an episode"),
+    "episode.phase": ("set the phase of an episode", "set the phase of an episode"),
+    "episode.close": ("close an episode", "closed an episode"),
+    "session.book": ("book a session", "booked a session"),
+    "session.attend": ("record an attendance", "recorded an attendance"),
+    "session.cancel": ("cancel a session", "cancelled a session"),
+    "session.hold": ("record a session as held", "recorded a session as held"),
+    "assessment.record": ("record an assessment", "recorded an assessment"),
+    "assessment.error": ("mark an assessment as entered in error", "marked an assessment as entered in error"),
+    "risk.assess": ("record a risk assessment", "recorded a risk assessment"),
+    "risk.clear": ("clear a risk prompt", "cleared a risk prompt"),
+    "goal.set": ("set a goal", "set a goal"),
+    "goal.change": ("change a goal", "changed a goal"),
+    "goal.rate": ("rate a goal", "rated a goal"),
+    "note.draft": ("save the draft of a note", "saved the draft of a note"),
+    "note.sign": ("sign a note", "signed a note"),
+    "note.addend": ("add to a note", "added to a note"),
+    "note.amend": ("amend a note", "amended a note"),
+    "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
+    "client.view": ("read the current view", "read the current view"),
+    "client.timeline": ("read the history", "read the history"),
+    "note.view": ("read a note with all its versions", "read a note with all its versions"),
+    "note.draft.view": ("read the draft of a note", "read the draft of a note"),
+    "client.access_report": ("read who looked at the record", "read who looked at the record"),
+    "client.list": ("list or search clients", "saw the client in a list"),
+    "caseload.view": ("read a caseload", "saw the client in a caseload"),
+    "audit.view": ("read the audit", "read the audit"),
+    "account.create": ("open an account", "opened an account"),
+    "account.change": ("change an account", "changed an account"),
+    "account.list": ("list accounts", "listed accounts"),
+    "token.issue": ("issue a token", "issued a token"),
+    "token.revoke": ("revoke a token", "revoked a token"),
+    "clinic.found": ("found the clinic", "founded the clinic"),
+    "clinic.policy": ("change the policy", "changed the policy"),
+}
+"""Action of the policy table → to do it, did it."""
+
+PURPOSES: dict[str, str] = {
+    "TREAT": "to treat the client",
+    "HQUALIMP": "to supervise the treatment",
+    "HCOMPL": "for a privacy audit",
+    "PATRQT": "at the client's request",
+    "ETREAT": "in an emergency",
+}
+RELATIONS: dict[str, str] = {"team": "care team", "supervises": "supervision"}
+REASONS: dict[str, str] = {
+    "role": "the role does not allow it",
+    "relation": "not in the care team",
+    "purpose": "not for this purpose",
+}
+_NAMES_NO_CLIENT = {"client.list": "listed or searched clients", "caseload.view": "read a caseload"}
+
+
+def sentence(
+    event: AccessRecorded,
+    name_of: Callable[[str], str],
+    zone: ZoneInfo,
+    first_at: datetime,
+    last_at: datetime,
+    count: int = 1,
+) -> str:
+    """Return one sentence for an entry, or for equal entries of one day.
+
+    Args:
+        event: the entry; where there are several, any of them.
+        name_of: staff id → name.
+        zone: the clinic's time zone.
+        first_at: when the first was recorded.
+        last_at: when the last was recorded.
+        count: how many entries it stands for.
+    """
+    place = RELATIONS.get(event.relation)
+    role = event.role.replace("_", " ")
+    who = f"{name_of(event.entered_by)} ({role}, {place})" if place else f"{name_of(event.entered_by)} ({role})"
+    what = _what(event)
+    when = _when(first_at.astimezone(zone), last_at.astimezone(zone), count)
+    purpose = f" {PURPOSES.get(event.purpose, event.purpose)}" if event.purpose else ""
+    because = f": {REASONS.get(event.reason, event.reason)}" if event.outcome == "deny" and event.reason else ""
+    return f"{who} {what} {when}{purpose}{because}."
+
+
+def _what(event: AccessRecorded) -> str:
+    to_do, did = ACTIONS.get(event.action, (event.action, event.action))
+    if event.outcome == "deny":
+        return f"asked to {to_do} and was refused"
+    return _NAMES_NO_CLIENT.get(event.action, did) if event.client_id is None else did
+
+
+def _when(first: datetime, last: datetime, count: int) -> str:
+    day = f"on {first.day} {first:%B %Y}"
+    if count == 1:
+        return f"{day} at {first:%H:%M}"
+    return f"{count} times {day}, between {first:%H:%M} and {last:%H:%M},"
