@@ -35,6 +35,7 @@ class AccessRecorded(Event, frozen=True, kw_only=True, tag="access.recorded"):
         resource: id of the one item that was read (a note), if any.
         known_at: the past moment that was asked about.
         valid_at: the moment of validity that was asked about.
+        count: how many it stands for; more than 1 only for sign-ins that failed and named nobody.
     """
 
     stream_kind = StreamKind.ACCESS
@@ -51,6 +52,7 @@ class AccessRecorded(Event, frozen=True, kw_only=True, tag="access.recorded"):
     resource: UUID | None = None
     known_at: datetime | None = None
     valid_at: datetime | None = None
+    count: int = 1
 
 
 EVENTS = (AccessRecorded,)

@@ -101,6 +101,23 @@ class AccessLog:
         append = self.append(action, client_id, request, purpose, at, outcome="deny", reason=reason, resource=resource)
         self._store.commit(Unit(appends=(append,)))
 
+    def refuse_unauthenticated(self, count: int, at: datetime, request_id: str) -> None:
+        """Record, durable, so many sign-ins that failed; they named nobody, so one entry stands for all of them."""
+        self._ensure_keys(at)
+        event = AccessRecorded(
+            occurred_at=at,
+            entered_by="nobody",
+            request_id=request_id,
+            action="sign_in",
+            outcome="deny",
+            role="none",
+            relation="none",
+            reason="unauthenticated",
+            address="several",
+            count=count,
+        )
+        self._store.commit(Unit(appends=(self._mapper.access_append(self._streams.clinic_access, event),)))
+
     def _ensure_keys(self, at: datetime) -> None:
         # The key of tomorrow's year too, so that no commit can cross midnight into a year without its key.
         if {at.year, (at + _AHEAD).year} <= self._years:

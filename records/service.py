@@ -138,6 +138,10 @@ class Service:
         """Record, durable, that a request was refused; `reason` is a code."""
         self.access_log.refuse(action, client_id, request, purpose, self._now(), reason, resource)
 
+    def refuse_unauthenticated(self, count: int, request_id: str) -> None:
+        """Record, durable, so many sign-ins that failed since the last entry of this kind."""
+        self.access_log.refuse_unauthenticated(count, self._now(), request_id)
+
     # --- the door for changes
 
     def transact(

@@ -1,0 +1,235 @@
+"""The door of HTTP: every route says what it is, and is let in by one and the same way.
+
+Source: DESIGN (the two doors); CONTRACT (HTTP).
+
+- A route is declared by `reads` (an action and its purpose), `changes` (a decision) or `public`; else it is not served.
+- The answer is decided in this order: who asks, how often, permission, form of the request, version, rule. A form that
+  is wrong is told only to those who were permitted, and leaves an access entry where a client was named.
+- A POST needs a retry key; its address is part of what it says.
+
+It decides nothing and stores nothing: `records.service` does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from flask import Response, request
+from marshmallow import Schema, ValidationError
+
+from api import headers
+from api.answers import Written, schema_of
+from api.calls import Change, Reading, the_door
+from api.cursors import MAX_LENGTH
+from api.fields import Body, Instant, Line, QueryWhole, faults
+from api.json_body import SMALL_BYTES, read_body, read_object
+from api.operations import describe_change, describe_public, describe_reading
+from api.problems import Fault, Unacceptable
+from records.decision import Decision
+from records.reader import View
+from records.request import IdempotencyKey, Request
+
+Place = type[int] | type[UUID]
+
+
+class Declared(NamedTuple):
+    """What a route is: `reading`, `change`, `constant` or `public`; and its action in the policy table."""
+
+    kind: str
+    action: str | None = None
+
+
+class PageQuery(Body):
+    """Which page of a list."""
+
+    cursor = Line(MAX_LENGTH, metadata={"description": "`next` of the page before."})
+    limit = QueryWhole(1, 50)
+
+
+class PastQuery(Body):
+    """As it was known, and as it was, at past moments."""
+
+    known_at = Instant()
+    valid_at = Instant()
+
+
+def reads(
+    view: View | str,
+    *,
+    query: type[Body],
+    document: type[msgspec.Struct] | Any,
+    places: Place | None = None,
+    tagged: bool = False,
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route as a clinical reading.
+
+    Args:
+        view: the view, or its action where the view belongs to the opened clinic.
+        query: schema of the address's parameters; `known_at` and `valid_at` go to the view as they are.
+        document: what is sent: a Struct, or a schema.
+        places: of what type the cursor's place is, for pages.
+        tagged: whether the answer has an ETag.
+    """
+    action = view if isinstance(view, str) else view.action
+    schema = query()
+    is_struct = isinstance(document, type) and issubclass(document, msgspec.Struct)
+    described = schema_of(document, *(("next",) if places else ())) if is_struct else document
+
+    def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
+        @functools.wraps(function)
+        def route(**path: UUID) -> Response:
+            door = the_door()
+            asked = door.enter()
+            client_id = path.get("client_id")
+            purpose = None
+            try:
+                purpose = headers.purpose_of_use(request)
+                parameters = read_query(schema)
+                scope = _scope(action, client_id, asked, parameters)
+                if "cursor" in parameters and places is not None:
+                    parameters["after"] = places(door.cursors.open(parameters.pop("cursor"), *scope))
+            except Unacceptable as fault:
+                door.turn_away(action, client_id, asked, fault, purpose)
+            return function(Reading(door, asked, purpose, parameters, scope), **path)
+
+        operation = describe_reading(
+            function, query, described, names="client_id" in function.__annotations__, tagged=tagged
+        )
+        return _declare(route, Declared("reading", action), operation)
+
+    return wrap
+
+
+def changes(
+    decision: Decision | str,
+    *,
+    body: type[Body] | None = None,
+    example: Mapping[str, Any] | None = None,
+    versioned: bool = False,
+    located: bool = False,
+    statuses: Sequence[int] = (201, 200),
+    document: type[msgspec.Struct] = Written,
+    most_bytes: int = SMALL_BYTES,
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route as a change.
+
+    Args:
+        decision: what is decided, or its action where a door of its own does it.
+        body: schema of what is sent; None where nothing is.
+        example: a body that is right, for the document.
+        versioned: whether it builds on what was read (If-Match).
+        located: whether what it makes has an address of its own.
+        statuses: how it answers when it is done.
+        document: what is sent back.
+        most_bytes: how large the body may be.
+    """
+    action = decision if isinstance(decision, str) else decision.permission
+    schema = None if body is None else body()
+
+    def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
+        @functools.wraps(function)
+        def route(**path: UUID) -> Response:
+            door = the_door()
+            asked = door.enter()
+            try:
+                asked, content = _understand(asked, schema, most_bytes)
+            except Unacceptable as fault:
+                door.turn_away(action, path.get("client_id"), asked, fault)
+            decided = decision if isinstance(decision, Decision) else None
+            return function(Change(door, asked, decided, content), **path)
+
+        operation = describe_change(
+            function,
+            body,
+            schema_of(document),
+            example=example,
+            statuses=statuses,
+            keyed=201 in statuses,
+            versioned=versioned,
+            located=located,
+        )
+        return _declare(route, Declared("change", action), operation)
+
+    return wrap
+
+
+def constant(query: type[Body]) -> Callable[[Callable[[], Response]], Callable[[], Response]]:
+    """Declare a route that passes the whole door and then answers what holds nothing of anyone, for measuring."""
+    schema = query()
+
+    def wrap(function: Callable[[], Response]) -> Callable[[], Response]:
+        @functools.wraps(function)
+        def route() -> Response:
+            the_door().enter()
+            headers.purpose_of_use(request)
+            read_query(schema)
+            return function()
+
+        operation = describe_reading(function, query, None, names=False, tagged=False)
+        return _declare(route, Declared("constant"), operation)
+
+    return wrap
+
+
+def public(
+    media_type: str, schema: Any, statuses: Sequence[int] = (200,)
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route that anyone may read, since it holds nothing of anyone."""
+
+    def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
+        return _declare(function, Declared("public"), describe_public(function, media_type, schema, statuses))
+
+    return wrap
+
+
+def read_query(schema: Schema) -> dict[str, Any]:
+    """Return the parameters of the address.
+
+    Raises:
+        Unacceptable: one is unknown, sent twice or wrong.
+    """
+    if not request.query_string:
+        return {}
+    sent = request.args.to_dict(flat=False)
+    if any(len(values) > 1 for values in sent.values()):
+        raise Unacceptable("malformed", [Fault("/query", "Names a parameter twice.")])
+    try:
+        found: dict[str, Any] = schema.load({name: values[0] for name, values in sent.items()})
+    except ValidationError as error:
+        raise Unacceptable("malformed", faults(error.messages, schema, "/query")) from None
+    return found
+
+
+def _understand(asked: Request, schema: Schema | None, most_bytes: int) -> tuple[Request, dict[str, Any]]:
+    key, version = headers.idempotency_key(request), headers.if_match(request)
+    if request.query_string:
+        raise Unacceptable("malformed", [Fault("/query", "This address takes no parameters.")])
+    body = b"" if schema is None else read_body(request, most_bytes)
+    content = {} if schema is None else read_object(body)
+    if key is not None:
+        # The address is part of what is sent: the same body means another thing under another goal.
+        route = f"{request.method} {request.url_rule}"
+        asked = asked._replace(idempotency=IdempotencyKey(route, key, request.path.encode() + b"\n" + body))
+    if schema is not None:
+        try:
+            content = schema.load(content)
+        except ValidationError as error:
+            raise Unacceptable("invalid-content", faults(error.messages, schema, "")) from None
+    return asked._replace(if_match=version), content
+
+
+def _scope(action: str, client_id: UUID | None, asked: Request, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    if not parameters:
+        return (action, str(client_id), asked.actor.id)
+    question = sorted((name, str(value)) for name, value in parameters.items() if name not in ("cursor", "limit"))
+    return (action, str(client_id), asked.actor.id, *(part for pair in question for part in pair))
+
+
+def _declare(route: Callable[..., Response], declared: Declared, operation: dict[str, Any]) -> Callable[..., Response]:
+    route.declared = declared  # type: ignore[attr-defined]  # a function carries what it is to the url map
+    route._apidoc = {"manual_doc": operation}  # type: ignore[attr-defined]  # where flask-smorest looks
+    return route
