@@ -171,7 +171,10 @@ class Service:
         client_id = target if decision.on in _CLIENT_KINDS else None
         self.admit(decision.permission, client_id, request)
         try:
-            return self._transact(target, decision, request, puts, deletes, arguments)
+            if decision.on is not StreamKind.CLIENT:
+                return self._transact(target, decision, request, puts, deletes, arguments)
+            with self.cache.hold(target):
+                return self._transact(target, decision, request, puts, deletes, arguments)
         except Refused as refusal:
             if client_id is not None:
                 self.refuse(decision.permission, client_id, request, reason_of(refusal))
@@ -222,7 +225,8 @@ class Service:
         Raises:
             UnknownClient: no such client.
         """
-        record = self._forward(self._client(client_id))
+        with self.cache.hold(client_id):
+            record = self._forward(self._client(client_id))
         if not record.exists:
             raise UnknownClient("no such client")
         return record
@@ -240,8 +244,10 @@ class Service:
         return decision(record, context, **arguments)
 
     def _client_exists(self, record: Any) -> bool:
-        own: ClientRecord = record if isinstance(record, ClientRecord) else self._client(record.client_id)
-        return own.exists
+        if isinstance(record, ClientRecord):
+            return record.exists
+        with self.cache.hold(record.client_id):
+            return self._client(record.client_id).exists
 
     def _append(
         self,
@@ -286,15 +292,14 @@ class Service:
     def _keep(
         self, record: ClientRecord, events: Sequence[Event], references: tuple[Reference, ...], committed: Committed
     ) -> None:
-        moved = record.copy()
         # Entries come in the order of the appends, which may differ from the order of the events.
         entries = {(e[16:32], int.from_bytes(e[32:40], "big")): (index, e) for index, e in committed.entries}
         for event, (stream, version) in zip(events, references, strict=True):
             if event.stream_kind is StreamKind.CLIENT:
                 index, entry = entries[(stream.bytes, version)]
                 at = from_microseconds(int.from_bytes(entry[8:16], "big"))
-                moved.apply(Recorded(event, stream, version, index, at))
-        self.cache.keep(moved)
+                record.apply(Recorded(event, stream, version, index, at))
+        self.cache.keep(record)
 
     # --- records and retries
 
@@ -312,14 +317,13 @@ class Service:
         return record if record is not None else self._forward(ClientRecord(client_id=client_id))
 
     def _forward(self, record: ClientRecord) -> ClientRecord:
+        """Move a record that this thread has hold of to the newest state of the log, in place."""
         rows = self._store.history(record.client_id, record.version)
-        if not rows:
-            return record
-        moved = record.copy()
         for recorded in self.mapper.open(StreamKind.CLIENT, record.client_id, rows):
-            moved.apply(recorded)
-        self.cache.keep(moved)
-        return moved
+            record.apply(recorded)
+        if rows:
+            self.cache.keep(record)
+        return record
 
     def _moved(self, kind: StreamKind, target: UUID, record: Any) -> bool:
         """Bring the record to the log's newest state; tell whether that was ahead of `record`."""
