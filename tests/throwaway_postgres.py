@@ -47,16 +47,9 @@ class ThrowawayPostgres:
             cwd=self._home,
             **self._user,
         )
-        with (self._home / "server.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-k", self._home, "-c", "listen_addresses="],
-                stdout=log,
-                stderr=log,
-                cwd=self._home,
-                **self._user,
-            )
+        self._command = [binaries / "postgres", "-D", data, "-k", self._home, "-c", "listen_addresses="]
         self._databases = 0
-        self._wait()
+        self.start()
 
     @property
     def socket(self) -> Path:
@@ -81,10 +74,31 @@ class ThrowawayPostgres:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def start(self) -> None:
+        """Start the server over its data; returns when it answers."""
+        with (self._home / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._home, **self._user)
+        self._wait()
+
+    def halt(self, *, crash: bool = False) -> None:
+        """End the server; in a crash nothing is finished or written any more. Its data stays."""
+        self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
+        self._process.wait(30)
+
+    def settings(self, **settings: str | None) -> None:
+        """Set server settings for all sessions, or reset those that are None; returns when new sessions see them."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for name, value in settings.items():
+                change = f"SET {name} = '{value}'" if value is not None else f"RESET {name}"
+                connection.execute(f"ALTER SYSTEM {change}")
+            before = connection.execute("SELECT pg_conf_load_time()").fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute("SELECT pg_conf_load_time()").fetchone() == before:
+                time.sleep(0.01)
+
     def stop(self) -> None:
         """End the server and remove its data."""
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
+        self.halt()
         shutil.rmtree(self._home)
 
     def _wait(self) -> None:

@@ -26,7 +26,15 @@ from records.store import Store
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.postgres_batch import insert, known_row, plan_batch, read_back
-from records.store.postgres_connection import UNREACHED, Link, check_server, connection_string, is_lost, open_pool
+from records.store.postgres_connection import (
+    UNREACHED,
+    Link,
+    check_server,
+    connection_string,
+    is_lost,
+    open_pool,
+    together,
+)
 from records.store.postgres_outcome import commit
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
@@ -152,7 +160,7 @@ class PostgresStore(Store):
         last = _LAST_VERSION if upto is None else upto
 
         def both(connection: Link) -> tuple[list[Any], list[Any]]:
-            with connection.pipeline():
+            with together(connection):
                 chain = connection.execute(
                     "SELECT idx, entry FROM ledger WHERE substring(entry from 8 for 1) <= '\\x02'"
                     " AND substring(entry from 17 for 24) > %s AND substring(entry from 17 for 24) <= %s"

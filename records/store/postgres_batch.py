@@ -15,7 +15,7 @@ from uuid import UUID
 from records.errors import LedgerMismatch, NotStored
 from records.ledger import KIND_OFFSET, Kind, decode_entry, entry_hash
 from records.store.batch import Plan
-from records.store.postgres_connection import DURABLE, Link
+from records.store.postgres_connection import DURABLE, Link, together
 from records.store.schema import SEALED_TOPIC
 from records.store.unit import (
     IdempotencyRow,
@@ -97,7 +97,7 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
     streams = {append.stream for unit in units for append in unit.appends}
     keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
     ask = connection.execute
-    with connection.pipeline():
+    with together(connection):
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", prepare=True)
         locked = ask(_LOCK_HEAD, prepare=True, binary=True)
         found = ask(_ENDS, (_array(streams),), prepare=True, binary=True)
@@ -118,7 +118,7 @@ def insert(connection: Link, plan: Plan) -> Stored:
     """Write all rows of the plan, and read back its entries and events, in one round trip."""
     ask = connection.execute
     rows = transaction = None
-    with connection.pipeline():
+    with together(connection):
         if plan.entries or plan.idempotency:
             ask(_WRITE, _written(plan), prepare=True)
         if plan.entries:

@@ -15,9 +15,12 @@ Sessions are set up once for each connection, so a pooler that shares them by tr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -67,6 +70,32 @@ UNREACHED = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalE
 """What psycopg raises when the server, the network or its state is at fault, never the statement."""
 
 Link = psycopg.Connection[tuple[Any, ...]]
+
+
+class _Together(psycopg.Pipeline):
+    """The library's pipeline, left by a Sync alone.
+
+    The library sends a Flush after its last Sync. A message that asks for nothing still counts as a sign of life, so
+    the server would stop its clock for silent transactions, and a writer that hangs could hold the log for ever.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
+
+
+@contextmanager
+def together(connection: Link) -> Iterator[None]:
+    """Send the statements of the block in one go; all their answers are there when it ends."""
+    connection._pipeline = _Together(connection)
+    try:
+        with connection._pipeline:
+            yield
+    finally:
+        connection._pipeline = None
 
 
 def connection_string(url: str, *, writes: bool) -> str:

@@ -15,6 +15,8 @@ Source: the PostgreSQL documentation on synchronous replication, `pg_xact_status
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg.errors import Diagnostic
@@ -42,21 +44,35 @@ def commit(connection: Link, conninfo: str, transaction: str | None, plan: Plan)
         NotStored: the server rolled back; nothing of the batch is stored.
         OutcomeUnknown: the answer was lost, and could not be found out in time.
     """
-    warnings: list[Diagnostic] = []
-    connection.add_notice_handler(warnings.append)
     try:
-        answer = connection.execute("COMMIT").statusmessage
+        with _warned(connection) as warnings:
+            answer = connection.execute("COMMIT").statusmessage
     except UNREACHED as error:
         if not connection.closed:
             raise NotStored("the log could not be written") from error
         _find_out(conninfo, transaction, plan, error)
         return
-    finally:
-        connection.remove_notice_handler(warnings.append)
     if answer != "COMMIT":
         raise NotStored("the server rolled the batch back")
-    if any(warning.severity_nonlocalized == "WARNING" for warning in warnings):
+    if warnings:
         _find_out(conninfo, transaction, plan, None)
+
+
+@contextmanager
+def _warned(connection: Link) -> Iterator[list[str]]:
+    """Collect the codes of the warnings that the server gives meanwhile."""
+    warnings: list[str] = []
+
+    def note(diagnostic: Diagnostic) -> None:
+        # It can be read only now, while the answer that carries it is at hand.
+        if diagnostic.severity_nonlocalized == "WARNING":
+            warnings.append(diagnostic.sqlstate or "")
+
+    connection.add_notice_handler(note)
+    try:
+        yield warnings
+    finally:
+        connection.remove_notice_handler(note)
 
 
 def _find_out(conninfo: str, transaction: str | None, plan: Plan, lost: psycopg.Error | None) -> None:
@@ -77,9 +93,7 @@ def _find_out(conninfo: str, transaction: str | None, plan: Plan, lost: psycopg.
 
 def _is_stored(conninfo: str, transaction: str | None, plan: Plan) -> bool | None:
     """Return whether the batch is stored for good; None when the database cannot tell."""
-    warnings: list[Diagnostic] = []
-    with connect(conninfo) as connection:
-        connection.add_notice_handler(warnings.append)
+    with connect(conninfo) as connection, _warned(connection) as warnings:
         with connection.transaction():
             connection.execute(f"SET LOCAL statement_timeout = {LOOK_UP_MS}")
             connection.execute("SELECT next_index FROM ledger_head FOR UPDATE")
@@ -92,6 +106,5 @@ def _is_stored(conninfo: str, transaction: str | None, plan: Plan) -> bool | Non
             else:
                 row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", (transaction,)).fetchone()
                 outcome = {"committed": True, "aborted": False}.get(row[0]) if row else None
-    if any(warning.severity_nonlocalized == "WARNING" for warning in warnings):
-        raise psycopg.OperationalError("the standby does not answer")
-    return outcome
+        # A warning says that the standby does not have it yet.
+        return None if warnings else outcome

@@ -44,8 +44,8 @@ def create_tables(conninfo: str) -> None:
         conninfo, kwargs={"row_factory": dict_row}, min_size=1, open=False, timeout=float(CONNECT_SECONDS)
     )
     try:
-        statements = LedgeredRecorder(datastore).construct_create_table_statements()
         with connect(conninfo) as connection, connection.transaction():
+            statements = LedgeredRecorder(datastore).construct_create_table_statements()
             found = connection.execute("SELECT to_regclass('stored_events') IS NOT NULL").fetchone()
             if found == (True,):
                 raise FileExistsError("the database holds a log already")
