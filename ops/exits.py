@@ -35,6 +35,17 @@ class Exit(IntEnum):
     KEY_OR_PERMISSION = 6
 
 
+MEANINGS = {
+    Exit.DONE: "done",
+    Exit.FAILED: "failed, with the reason on stderr",
+    Exit.USAGE: "wrong usage or a setting that cannot be used",
+    Exit.INTEGRITY: "integrity failure: what is stored is not what was written",
+    Exit.NOT_INITIALISED: "there is no clinic here",
+    Exit.LOCKED: "another process holds the clinic",
+    Exit.KEY_OR_PERMISSION: "a key is missing, or this is not permitted",
+}
+"""What each code says, for the reference page."""
+
 TABLE: tuple[tuple[type[Exception], Exit], ...] = (
     (SettingsError, Exit.USAGE),
     (NotInitialised, Exit.NOT_INITIALISED),

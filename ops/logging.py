@@ -23,14 +23,15 @@ import structlog
 CODES = {
     "serve.starting": "The service is about to listen; `bind`, `engine`, `threads` and `workers` say how.",
     "serve.ready": "The clinic is open, its keys open, and requests are answered.",
-    "serve.stopping": "The service was told to stop; requests in flight are answered first.",
-    "serve.stopped": "Log and keys are closed.",
+    "serve.stopped": "What was in flight is answered, and nothing new is taken; log and keys are closed next.",
     "request.done": "A request was answered (level debug): `method`, `path`, `status`, `ms`.",
     "request.failed": "A request was answered with 5xx: `method`, `path`, `status`, `ms`.",
     "request.crashed": "A request met an unforeseen error outside of the application; it was answered with 500.",
-    "control.done": "A command went through the running service: `duty` and `actor`.",
+    "control.done": "A command went through the running service: `duty`.",
     "control.refused": "A command that came through the running service was not done: `duty` and `error`.",
     "control.unavailable": "The path of `control.sock` is too long on this system; commands cannot reach the service.",
+    "alarm.http.defect": "A request met an unforeseen error in the application: `error`, `where` and `request_id`.",
+    "alarm.http.integrity": "A request met altered data or a missing key: `error` and `request_id`.",
     "alarm.seal-broken": "A stored event is not what was written or does not open: `index` in the ledger and `error`.",
     "library.message": "A library had something to say: `logger`, and `message` where it is known to hold no content.",
 }

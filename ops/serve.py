@@ -30,9 +30,10 @@ from ops.exits import CommandFailed, Exit
 from ops.logging import configure_logging, library_config, log
 from ops.opening import open_from
 from ops.process_guards import end_with_parent
+from ops.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
-from ops.wsgi import Wsgi, make_wsgi
+from ops.wsgi import Wsgi, make_wsgi, open_wsgi
 
 BACKLOG = 1024
 
@@ -65,7 +66,8 @@ def serve(settings: Settings, ready: Callable[[], None]) -> None:
     """
     check_bind(settings)
     configure_logging(settings.log_level)
-    with closing(open_from(settings)) as clinic:
+    readiness = Readiness()
+    with closing(open_from(settings, told=readiness.alarm)) as clinic:
         _check_free(settings.bind)
         log(
             "info",
@@ -76,7 +78,7 @@ def serve(settings: Settings, ready: Callable[[], None]) -> None:
             workers=settings.workers,
         )
         if settings.workers == 1:
-            _serve_here(clinic, settings, ready)
+            _serve_here(clinic, settings, readiness, ready)
             return
     # The clinic was opened once to know that it can be; each worker opens it anew.
     ready()
@@ -101,10 +103,10 @@ def check_bind(settings: Settings) -> None:
         raise CommandFailed(Exit.USAGE, "more than one worker needs PostgreSQL (WELLKEPT_DATABASE_URL)")
 
 
-def _serve_here(clinic: Clinic, settings: Settings, ready: Callable[[], None]) -> None:
+def _serve_here(clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None]) -> None:
     control = _control(clinic, settings)
     try:
-        wsgi = make_wsgi(clinic, settings)
+        wsgi = make_wsgi(clinic, settings, readiness)
         log("info", "serve.ready")
         ready()
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)
@@ -129,7 +131,7 @@ def _worker(settings: Settings, parent: int) -> Wsgi:
     """Open the clinic in a worker process and return its application."""
     end_with_parent(parent)
     configure_logging(settings.log_level)
-    wsgi = make_wsgi(open_from(settings), settings)
+    wsgi = open_wsgi(settings)
     log("info", "serve.ready")
     return wsgi
 

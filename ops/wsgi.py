@@ -19,6 +19,7 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from ops.logging import configure_logging, log, place_of
 from ops.opening import open_from
+from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
 from ops.wiring import Clinic
 
@@ -35,14 +36,20 @@ def application() -> Wsgi:
     """
     settings = read_settings()
     configure_logging(settings.log_level)
-    return make_wsgi(open_from(settings), settings)
+    return open_wsgi(settings)
 
 
-def make_wsgi(clinic: Clinic, settings: Settings) -> Wsgi:
+def open_wsgi(settings: Settings) -> Wsgi:
+    """Open the clinic of the settings for as long as the process runs, and return its application."""
+    readiness = Readiness()
+    return make_wsgi(open_from(settings, told=readiness.alarm), settings, readiness)
+
+
+def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness) -> Wsgi:
     """Return the application of an open clinic."""
     from api.app import create_app
 
-    app = create_app(clinic)
+    app = create_app(clinic, alarm=readiness.alarm, ready=lambda: readiness.faults(clinic))
     words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
     wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
     if settings.trusted_proxies:
