@@ -31,6 +31,7 @@ from records.store.batch import Plan
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
+from records.store.sqlite_rows import CACHED_STATEMENTS, count_present, insert_rows, select_in
 from records.store.unit import (
     AuditRow,
     Committed,
@@ -49,6 +50,7 @@ READERS = 8
 REMEMBERED_HEADS = 50_000
 BUSY_TIMEOUT_SECONDS = 5.0
 _LAST_VERSION = 2**63 - 1
+_KNOWN = "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest"
 _PUT = (
     "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
     " SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state"
@@ -65,7 +67,7 @@ class LedgeredRecorder(SQLiteApplicationRecorder):
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         rows = [(e.originator_id.hex, e.originator_version, e.topic, e.state) for e in stored_events]  # type: ignore[union-attr]  # ids of ours are UUIDs
-        c.executemany(self.insert_events_statement, rows)
+        insert_rows(c.sqlite_cursor, self.events_table_name, rows)
         return None
 
 
@@ -162,34 +164,33 @@ class SqliteStore(Store):
 
     def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
         heads: dict[UUID, StreamHead] = {}
-        known: dict[bytes, IdempotencyRow] = {}
         if self._committed is None:
             self._committed = self._stored_head()
         for unit in units:
             for append in unit.appends:
                 if append.stream not in heads:
                     heads[append.stream] = self._heads.get(append.stream) or _stream_head(writer, append.stream)
-            if unit.idempotency is not None:
-                row = _idempotency(writer, unit.idempotency.key)
-                if row is not None:
-                    known[row.key] = row
+        keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
+        known = {row[0]: _idempotency_row(row) for row in select_in(writer, f"{_KNOWN} IN", keys)}
         plan = Plan(self._committed, heads, known, self._now_us())
         for unit in units:
             plan.add(unit)
         return plan
 
     def _insert(self, writer: sqlite3.Connection, plan: Plan) -> None:
+        changes = writer.total_changes
         if plan.events:
-            (last,) = writer.execute("SELECT MAX(rowid) FROM stored_events").fetchone()
             events = [StoredEvent(stream, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
             self._recorder._insert_events(SQLiteCursor(writer.cursor()), events)
         if plan.entries:
-            writer.executemany("INSERT INTO ledger (idx, entry) VALUES (?, ?)", plan.entries)
+            insert_rows(writer, "ledger", plan.entries)
         if plan.idempotency:
-            writer.executemany(
-                "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+            insert_rows(
+                writer,
+                "idempotency",
                 [(r.key, r.body, r.stream.bytes, r.status, encode_references(r.events)) for r in plan.idempotency],
             )
+        _read_back(writer, plan, writer.total_changes - changes)
         for put in plan.puts:
             writer.execute(
                 _PUT_FORWARD if put.only_forward else _PUT,
@@ -211,20 +212,6 @@ class SqliteStore(Store):
                 ],
             )
             writer.execute("UPDATE audit_position SET idx = ?", (audit.position,))
-        if plan.entries:
-            self._read_back(writer, plan, last if plan.events else None)
-
-    def _read_back(self, writer: sqlite3.Connection, plan: Plan, last_rowid: int | None) -> None:
-        first = plan.entries[0][0]
-        if writer.execute("SELECT idx, entry FROM ledger WHERE idx >= ?", (first,)).fetchall() != plan.entries:
-            raise LedgerMismatch("a ledger entry was not stored as written", first)
-        if plan.events:
-            rows = writer.execute(
-                "SELECT originator_id, originator_version, state FROM stored_events WHERE rowid > ? ORDER BY rowid",
-                (last_rowid or 0,),
-            ).fetchall()
-            if rows != [(stream.hex.encode(), version, state) for stream, version, state in plan.events]:
-                raise LedgerMismatch("an event was not stored as written", first)
 
     def _stored_head(self) -> LogHead:
         with self._reader() as reader:
@@ -303,8 +290,8 @@ class SqliteStore(Store):
 
     def idempotency(self, key: bytes) -> IdempotencyRow | None:
         """Return what is kept of a request, or None."""
-        with self._reader() as reader:
-            return _idempotency(reader, key)
+        found = self._select(f"{_KNOWN} = ?", (key,))
+        return _idempotency_row(found[0]) if found else None
 
     def audit_position(self) -> int:
         """Return the ledger index that the audit index includes."""
@@ -369,13 +356,23 @@ def _stream_head(connection: sqlite3.Connection, stream: UUID) -> StreamHead:
     return StreamHead() if row is None else StreamHead(int.from_bytes(row[0][32:40], "big"), entry_hash(row[0]))
 
 
-def _idempotency(connection: sqlite3.Connection, key: bytes) -> IdempotencyRow | None:
-    row = connection.execute(
-        "SELECT body_digest, stream_id, status, events FROM idempotency WHERE key_digest = ?", (key,)
-    ).fetchone()
-    if row is None:
-        return None
-    return IdempotencyRow(key, row[0], UUID(bytes=row[1]), row[2], decode_references(row[3]))
+def _read_back(writer: sqlite3.Connection, plan: Plan, changes: int) -> None:
+    """Compare what the database holds with what was to be written; `changes` counts the rows that were written."""
+    if not plan.entries:
+        return
+    if changes != len(plan.events) + len(plan.entries) + len(plan.idempotency):
+        raise LedgerMismatch("more or fewer rows were stored than were written", plan.first_index)
+    if count_present(writer, "ledger", ("idx", "entry"), plan.entries) != len(plan.entries):
+        raise LedgerMismatch("a ledger entry was not stored as written", plan.first_index)
+    events = [(stream.hex, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
+    columns = ("originator_id", "originator_version", "topic", "state")
+    if count_present(writer, "stored_events", columns, events) != len(events):
+        raise LedgerMismatch("an event was not stored as written", plan.first_index)
+
+
+def _idempotency_row(row: tuple[bytes, bytes, bytes, int, bytes]) -> IdempotencyRow:
+    key, body, stream, status, events = row
+    return IdempotencyRow(key, body, UUID(bytes=stream), status, decode_references(events))
 
 
 def _sealed_row(row: tuple[bytes, bytes, int, bytes]) -> SealedRow:
@@ -395,7 +392,11 @@ def _take_lock(path: Path) -> int:
 def _connect_writer(path: Path) -> sqlite3.Connection:
     try:
         writer = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS, cached_statements=64
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            cached_statements=CACHED_STATEMENTS,
         )
         writer.text_factory = bytes
         writer.execute("PRAGMA journal_mode = WAL")
@@ -413,7 +414,7 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         timeout=BUSY_TIMEOUT_SECONDS,
-        cached_statements=64,
+        cached_statements=CACHED_STATEMENTS,
     )
     # A ciphertext that somebody stored as text is still read, and then found out by its digest.
     reader.text_factory = bytes
