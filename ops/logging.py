@@ -26,7 +26,7 @@ CODES = {
     "serve.stopped": "What was in flight is answered, and nothing new is taken; log and keys are closed next.",
     "request.done": "A request was answered (level debug): `method`, `path`, `status`, `ms`.",
     "request.failed": "A request was answered with 5xx: `method`, `path`, `status`, `ms`.",
-    "request.crashed": "A request met an unforeseen error outside of the application; it was answered with 500.",
+    "request.crashed": "An error that the application did not catch was answered with 500: `request_id`, `error`.",
     "control.done": "A command went through the running service: `duty`.",
     "control.refused": "A command that came through the running service was not done: `duty` and `error`.",
     "control.unavailable": "The path of `control.sock` is too long on this system; commands cannot reach the service.",

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from ops.logging import configure_logging, log, place_of
@@ -23,9 +25,8 @@ from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
 from ops.wiring import Clinic
 
+_HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-_CRASHED = b'{"type":"about:blank","title":"Internal Server Error","status":500}'
 
 
 def application() -> Wsgi:
@@ -72,9 +73,11 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
             body = inner(environ, start)
         except Exception as error:  # noqa: BLE001 - the outermost edge towards HTTP
             # Nothing above this catches anything: the server would close the connection and log the error's text.
-            log("error", "request.crashed", method=environ["REQUEST_METHOD"], **place_of(error))
-            start("500 Internal Server Error", [("Content-Type", "application/problem+json")])
-            body = [_CRASHED]
+            request_id = str(uuid.uuid4())
+            log("error", "request.crashed", method=environ["REQUEST_METHOD"], request_id=request_id, **place_of(error))
+            start("500 Internal Server Error", _HEADERS)
+            problem = {"type": "/problems/defect", "title": "Defect", "status": 500, "request_id": request_id}
+            body = [msgspec.json.encode(problem)]
         status = int(answered[-1][:3])
         if status >= 500 or verbose:
             log(
