@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from projections.audit_index import AuditIndex
+from projections.roster import Roster
 from records.actors import Actor, Role
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
@@ -76,6 +78,8 @@ class Clinic(NamedTuple):
     store: Store
     keyring: Keyring
     paths: Paths
+    roster: Roster
+    audit_index: AuditIndex
 
     def close(self) -> None:
         """Close the log and forget the keys."""
@@ -214,7 +218,8 @@ def open_clinic(
         store.close()
         keyring.close()
         raise
-    return Clinic(service, Drafts(service, store), store, keyring, paths)
+    roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
+    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index)
 
 
 def require_keys(store: Store, keyring: Keyring) -> None:

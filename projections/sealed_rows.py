@@ -65,7 +65,10 @@ class Snapshot(Generic[State]):
             KeyMissing: the client's key is not there.
             LedgerMismatch: the log itself is not what was written.
         """
-        row = reader.sealed_row(self.place, client_id)
+        return self.read_row(reader, client_id, reader.sealed_row(self.place, client_id))
+
+    def read_row(self, reader: Reader, client_id: UUID, row: SealedRow | None) -> ReadThrough[State]:
+        """Return the fold from a row that was fetched already; see `read_through`."""
         if row is not None:
             found = self._from_row(reader, client_id, row)
             if found is not None:
@@ -73,6 +76,18 @@ class Snapshot(Generic[State]):
         rows = reader.rows(client_id)
         state = self._fold(self.new(), reader, client_id, rows)
         return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=row is None))
+
+    def follow(self, reader: Reader, client_id: UUID, state: State) -> ReadThrough[State]:
+        """Move a fold that is held in memory on to the record's last event.
+
+        Raises:
+            KeyMissing, LedgerMismatch: as `read_through`; the fold stays where it was.
+        """
+        rows = reader.rows(client_id, after=state.version)
+        if not rows:
+            return ReadThrough(state, ())
+        state = self._fold(state, reader, client_id, rows)
+        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=True))
 
     def seal(self, reader: Reader, client_id: UUID, state: State, leaf: bytes, *, only_forward: bool = True) -> RowPut:
         """Return the row of a fold that ends with the event of this leaf."""

@@ -141,6 +141,11 @@ class Reader:
         }
         return moved, entries[-1][0] if entries else after
 
+    def clients(self) -> list[UUID]:
+        """Return every client that was ever registered, in that order. O(clients): read from the keys' entries."""
+        created = (entry for _, entry in self._store.key_entries() if entry[7] == 3 and entry[88] == 1)
+        return list(dict.fromkeys(UUID(bytes=entry[16:32]) for entry in created))
+
     def position(self) -> int:
         """Return the index of the last entry of the log, -1 where there is none."""
         return self._store.head().next_index - 1
