@@ -33,7 +33,7 @@ from ops.process_guards import end_with_parent
 from ops.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
-from ops.wsgi import Wsgi, make_wsgi, open_wsgi
+from ops.wsgi import Extend, Wsgi, make_wsgi, open_wsgi
 
 BACKLOG = 1024
 
@@ -53,12 +53,13 @@ class _OneProcess(MTServer):
         AbstractServer.serve(self, spawn_target, target_loader, wrap_loader)
 
 
-def serve(settings: Settings, ready: Callable[[], None]) -> None:
+def serve(settings: Settings, ready: Callable[[], None], extend: Extend | None = None) -> None:
     """Serve the clinic until SIGTERM or SIGINT.
 
     Args:
         settings: which clinic, where and how.
         ready: called once when the clinic is open and the service is about to listen.
+        extend: adds routes of one's own, with one worker only.
 
     Raises:
         CommandFailed: the settings cannot be served (exit 2), or the address is taken.
@@ -78,7 +79,7 @@ def serve(settings: Settings, ready: Callable[[], None]) -> None:
             workers=settings.workers,
         )
         if settings.workers == 1:
-            _serve_here(clinic, settings, readiness, ready)
+            _serve_here(clinic, settings, readiness, ready, extend)
             return
     # The clinic was opened once to know that it can be; each worker opens it anew.
     ready()
@@ -103,10 +104,12 @@ def check_bind(settings: Settings) -> None:
         raise CommandFailed(Exit.USAGE, "more than one worker needs PostgreSQL (WELLKEPT_DATABASE_URL)")
 
 
-def _serve_here(clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None]) -> None:
+def _serve_here(
+    clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None], extend: Extend | None
+) -> None:
     control = _control(clinic, settings)
     try:
-        wsgi = make_wsgi(clinic, settings, readiness)
+        wsgi = make_wsgi(clinic, settings, readiness, extend)
         log("info", "serve.ready")
         ready()
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)

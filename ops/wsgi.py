@@ -21,12 +21,15 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from ops.logging import configure_logging, log, place_of
 from ops.opening import open_from
+from ops.process_guards import guard_process
 from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
 from ops.wiring import Clinic
 
 _HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Extend = Callable[[Any], None]
+"""Adds routes to an app before it is served, as the benchmark does with its constant document."""
 
 
 def application() -> Wsgi:
@@ -35,6 +38,7 @@ def application() -> Wsgi:
     Raises:
         SettingsError, NotInitialised, KeyMissing, ClinicLocked, NotStored, IntegrityFailure: it cannot be served.
     """
+    guard_process()
     settings = read_settings()
     configure_logging(settings.log_level)
     return open_wsgi(settings)
@@ -46,11 +50,13 @@ def open_wsgi(settings: Settings) -> Wsgi:
     return make_wsgi(open_from(settings, told=readiness.alarm), settings, readiness)
 
 
-def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness) -> Wsgi:
-    """Return the application of an open clinic."""
+def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: Extend | None = None) -> Wsgi:
+    """Return the application of an open clinic; `extend` may add routes to it."""
     from api.app import create_app
 
     app = create_app(clinic, alarm=readiness.alarm, ready=lambda: readiness.faults(clinic))
+    if extend is not None:
+        extend(app)
     words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
     wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
     if settings.trusted_proxies:
