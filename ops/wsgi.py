@@ -27,6 +27,7 @@ from ops.settings import Settings, read_settings
 from ops.wiring import Clinic
 
 _HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Extend = Callable[[Any], None]
 """Adds routes to an app before it is served, as the benchmark does with its constant document."""
@@ -80,7 +81,7 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
         except Exception as error:  # noqa: BLE001 - the outermost edge towards HTTP
             # Nothing above this catches anything: the server would close the connection and log the error's text.
             request_id = str(uuid.uuid4())
-            log("error", "request.crashed", method=environ["REQUEST_METHOD"], request_id=request_id, **place_of(error))
+            log("error", "request.crashed", method=_fixed_method(environ), request_id=request_id, **place_of(error))
             start("500 Internal Server Error", _HEADERS)
             problem = {"type": "/problems/defect", "title": "Defect", "status": 500, "request_id": request_id}
             body = [msgspec.json.encode(problem)]
@@ -89,7 +90,7 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
             log(
                 "error" if status >= 500 else "debug",
                 "request.failed" if status >= 500 else "request.done",
-                method=environ["REQUEST_METHOD"],
+                method=_fixed_method(environ),
                 path=fixed_words(environ["PATH_INFO"], words),
                 status=status,
                 ms=round((time.perf_counter() - began) * 1000, 1),
@@ -97,6 +98,11 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
         return body
 
     return edge
+
+
+def _fixed_method(environ: dict[str, Any]) -> str:
+    method: str = environ["REQUEST_METHOD"]
+    return method if method in _METHODS else "*"
 
 
 def fixed_words(path: str, words: frozenset[str]) -> str:
