@@ -16,15 +16,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from ops.exits import CommandFailed, Exit
 from ops.wiring import Clinic
-from records.actors import Role
-from records.errors import InvalidContent, UnknownItem
+from records.actors import Purpose, Role
+from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.request import Request
 from records.staff import create_account, disable_account, issue_token, revoke_token
 
 Progress = Callable[[int, int], None]
 """(done, of) → told while a long duty runs; `of` is 0 where it is not known."""
 Duty = Callable[[Clinic, Request, dict[str, Any], Progress], Any]
+
+
+class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page of the audit is asked for; see `projections.audit_index.AuditPage`."""
+
+    client: uuid.UUID | None = None
+    staff: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    after: int | None = None
+    limit: int = 50
+
 
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
@@ -96,10 +111,46 @@ def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _
 # --- the record as a whole
 
 
-def _load(clinic: Clinic, _: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+def _load(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
     from ops.load import load_file
 
+    _require_keeper(clinic, request, "clinic.load")
     return load_file(clinic, Path(arguments["path"]), progress)
+
+
+def _rebuild(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from projections.rebuild import AUDIT_INDEX, SNAPSHOTS, VIEWS, rebuild_client_views
+
+    _require_keeper(clinic, request, "views.rebuild")
+    wanted = arguments["view"]
+    if wanted is not None and wanted not in VIEWS:
+        raise CommandFailed(Exit.USAGE, f"there is no such view; there are {', '.join(VIEWS)}")
+    done: list[dict[str, Any]] = []
+    snapshots = [view for view in SNAPSHOTS if wanted in (None, view)]
+    if snapshots:
+        # One pass makes every view of single clients, since opening the events is what costs.
+        rebuilt = rebuild_client_views(clinic.service.reader, clinic.store, snapshots, progress)
+        done.append({"views": snapshots, **rebuilt._asdict()})
+    if wanted in (None, AUDIT_INDEX):
+        entries = clinic.audit_index.rebuild()
+        done.append({"views": [AUDIT_INDEX], "clients": 0, "events": entries, "rows": entries, "unreadable": 0})
+    return done
+
+
+def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = msgspec.convert(arguments, AuditAsked)
+    return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
+
+
+def _require_keeper(clinic: Clinic, request: Request, action: str) -> None:
+    """Leave what touches the whole clinic to those who keep it, and record who was refused.
+
+    Raises:
+        NotPermitted: the role is another.
+    """
+    if request.actor.role not in (Role.OPERATOR, Role.ADMINISTRATOR):
+        clinic.service.refuse(action, None, request, "role")
+        raise NotPermitted("role")
 
 
 def _id(text: str, kind: str) -> uuid.UUID:
@@ -116,5 +167,7 @@ DUTIES: dict[str, Duty] = {
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "load": _load,
+    "rebuild": _rebuild,
+    "audit.page": _audit,
 }
 """Every duty by name."""

@@ -3,7 +3,7 @@
 Source: AUDIT A1-A3.
 
 - It is a reading like any other: it needs permission and leaves its own entry.
-- The entries are told from sealed events; pages follow one another until all are out.
+- The entries are told from sealed events; pages follow one another up to the moment when the report was begun.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def command(
 ) -> None:
     """Report who read what. --json is --format ndjson."""
     form = "ndjson" if as_json else form
+    # Each page is a reading that leaves entries; without an end the report would follow itself for ever.
+    to_at = to_at or datetime.now(UTC)
     asked = {"client": client, "staff": actor, "from_at": from_at, "to_at": to_at}
     after: int | None = None
     gaps: list[int] = []
