@@ -23,10 +23,16 @@ from records.care_team import put_member
 from records.clinic_policy import ClinicPolicy
 from records.event import StreamKind
 from records.ledger import KeyClass
-from records.notes import sign_note
+from records.notes import NoteSigned, sign_note
 from records.request import IdempotencyKey, Request
 from records.staff import create_account, issue_token
 from records.store.unit import CreatedKey, Unit
+
+CLIENTS = 320
+"""As many people as three therapists see in a year."""
+
+EVENTS_EACH = 20
+"""Three sessions into a treatment."""
 
 EVENTS_IN_A_COMMIT = 2_000
 
@@ -34,11 +40,12 @@ EVENTS_IN_A_COMMIT = 2_000
 class BenchClinic:
     """A clinic that was opened for measuring."""
 
-    def __init__(self, clinic: Clinic, therapist: Actor, clients: Sequence[UUID]) -> None:
+    def __init__(self, clinic: Clinic, therapist: Actor, clients: Sequence[UUID] = ()) -> None:
         self.clinic = clinic
         self.service = clinic.service
         self.therapist = therapist
         self.clients = list(clients)
+        """The clients that writers write to."""
 
     @classmethod
     def found(cls, data: Path, database_url: str | None = None) -> BenchClinic:
@@ -48,7 +55,7 @@ class BenchClinic:
         staff = uuid4()
         asked = Request(operator(), "bench")
         clinic.service.transact(staff, create_account, asked, name="Bench therapist", role=Role.THERAPIST)
-        return cls(clinic, Actor(str(staff), Role.THERAPIST), ())
+        return cls(clinic, Actor(str(staff), Role.THERAPIST))
 
     def add_clients(self, count: int, events: int) -> list[UUID]:
         """Add clients of this therapist, each with a treatment of so many events."""
@@ -69,7 +76,6 @@ class BenchClinic:
         for client in added:
             asked = Request(operator(), "bench")
             self.service.transact(client, put_member, asked, staff_id=self.therapist.id, part="team")
-        self.clients += added
         return added
 
     def request(self, route: str | None = None) -> Request:
@@ -93,11 +99,21 @@ class BenchClinic:
         """Return one act for each thread that signs notes; the clients are shared out among them."""
         return [self.sign_notes(self.clients[number::threads]) for number in range(threads)]
 
+    def fresh_writers(self, threads: int) -> list[Act]:
+        """Return the same for new clients, whose rule state is in memory as that of clients in treatment is.
+
+        Thousands of notes a second would soon make records that no treatment makes.
+        """
+        self.clients = self.add_clients(CLIENTS, EVENTS_EACH)
+        for client in self.clients:
+            self.service.client(client)
+        return self.writers(threads)
+
     def sealed_note_bytes(self) -> int:
         """Return the size of the row of a sealed note of 1 KiB."""
-        treatment = Treatment(self.clients[0], self.therapist, now())
-        note = next(event for event in treatment.events(8) if type(event).__name__ == "NoteSigned")
-        sealed = self.service.mapper.append(StreamKind.CLIENT, self.clients[0], 1, [note]).sealed[0]
+        (client,) = self.add_clients(1, EVENTS_EACH)
+        notes = [event for event in Treatment(client, self.therapist, now()).events(8) if isinstance(event, NoteSigned)]
+        sealed = self.service.mapper.append(StreamKind.CLIENT, client, EVENTS_EACH, notes).sealed[0]
         return len(sealed.state)
 
     def issue_token(self) -> str:

@@ -16,13 +16,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ops.bench import peer_writes, postgres_writes, service_writes, slow_fsync
+from ops.bench import (
+    clinic_year,
+    http_figures,
+    long_records,
+    peer_writes,
+    postgres_writes,
+    served_year,
+    service_writes,
+    slow_fsync,
+)
 from ops.bench.figure import Bench, Group, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
 
 GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
     slow_fsync.GROUP,
+    http_figures.GROUP,
+    long_records.GROUP,
+    clinic_year.GROUP,
+    served_year.GROUP,
     postgres_writes.GROUP,
     peer_writes.GROUP,
 )

@@ -16,10 +16,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ops.bench.bench_clinic import BenchClinic
+from ops.bench.bench_clinic import CLIENTS, BenchClinic
 from ops.bench.figure import Bench, Group, Measured, NotMeasured, Target
 from ops.bench.rounds import Turn, middle_rate, rate_ratio, run_threads, take_turns
-from ops.bench.service_writes import CLIENTS, EVENTS_EACH
 from ops.bench.treatment import NOTE_TEXT
 from ops.bench.turn_process import ROOT, TurnProcess, turn_of
 
@@ -38,7 +37,6 @@ def measure(bench: Bench) -> Iterator[Measured]:
     python = _python(bench)
     home = bench.room("peers")
     clinic = BenchClinic.found(home / "clinic")
-    clinic.add_clients(CLIENTS, EVENTS_EACH)
     yield from _alone(bench, clinic, {peer: _start(python, peer, home, 1) for peer in PEERS})
     yield from _eight(bench, clinic, {peer: _start(python, peer, home, 8) for peer in PEERS})
     clinic.close()
@@ -70,8 +68,7 @@ def _eight(bench: Bench, clinic: BenchClinic, workers: dict[str, list[TurnProces
 
 
 def _own_turn(bench: Bench, clinic: BenchClinic, threads: int) -> Callable[[], Turn]:
-    writers = clinic.writers(threads)
-    return lambda: run_threads(writers, bench.slice_seconds)
+    return lambda: run_threads(clinic.fresh_writers(threads), bench.slice_seconds)
 
 
 def _peer_turn(bench: Bench, workers: Sequence[TurnProcess], threads: int) -> Callable[[], Turn]:

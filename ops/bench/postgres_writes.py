@@ -18,11 +18,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from ops.bench.bench_clinic import BenchClinic
+from ops.bench.bench_clinic import CLIENTS, EVENTS_EACH, BenchClinic
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.postgres_server import Databases, databases
 from ops.bench.rounds import middle_p99_ms, middle_rate, rate_ratio, run_threads, take_turns
-from ops.bench.service_writes import CLIENTS, EVENTS_EACH
 from ops.bench.turn_process import TurnProcess, serve_turns, turn_of
 from ops.wiring import open_clinic
 from records.actors import Actor, Role
@@ -71,7 +70,7 @@ def _measure(bench: Bench, server: Databases) -> Iterator[Measured]:
     home = bench.room("postgres-writes")
     url = server.fresh()
     clinic = BenchClinic.found(home / "clinic", url)
-    clinic.add_clients(CLIENTS, EVENTS_EACH)
+    clinic.clients = clinic.add_clients(CLIENTS, EVENTS_EACH)
     bare = BareInserts(server.fresh(), clinic.sealed_note_bytes())
     workers = _workers(clinic, home / "clinic", url)
     for threads in WANTED:
@@ -97,7 +96,8 @@ def _measure(bench: Bench, server: Databases) -> Iterator[Measured]:
 def _workers(clinic: BenchClinic, data: Path, url: str) -> list[TurnProcess]:
     """Start the processes; each gets its share of the clients, as a balancer that keeps to them would give."""
     command: list[str | Path] = [sys.executable, "-c", AS_A_WORKER, data, url, clinic.therapist.id]
-    shares = [" ".join(map(str, clinic.clients[number::PROCESSES])) for number in range(PROCESSES)]
+    clients = clinic.add_clients(CLIENTS, EVENTS_EACH)
+    shares = [" ".join(map(str, clients[number::PROCESSES])) for number in range(PROCESSES)]
     return [TurnProcess(command, {**os.environ, CLIENTS_VARIABLE: share}) for share in shares]
 
 

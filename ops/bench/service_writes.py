@@ -20,8 +20,6 @@ from records.errors import LostRace
 from records.event import StreamKind
 from records.store.unit import Unit
 
-CLIENTS = 320
-EVENTS_EACH = 20
 WANTED = {1: 0.6, 8: 1.3, 32: 1.8}
 P99_MS = 25.0
 
@@ -38,7 +36,6 @@ def measure(bench: Bench) -> Iterator[Measured]:
     """Measure all figures of this file on one clinic."""
     home = bench.room("service-writes")
     clinic = BenchClinic.found(home / "clinic")
-    clinic.add_clients(CLIENTS, EVENTS_EACH)
     row_bytes = clinic.sealed_note_bytes()
     yardstick = Yardstick(home / "yardstick.db", row_bytes)
     for threads in WANTED:
@@ -62,22 +59,20 @@ def compare_with_yardstick(
     bench: Bench, clinic: BenchClinic, yardstick: Yardstick, threads: int
 ) -> tuple[list[Turn], list[Turn]]:
     """Let the yardstick and so many threads of the service alternate; return the turns of both."""
-    writers = clinic.writers(threads)
     bare, served = take_turns(
         bench.rounds,
         lambda: run_threads([yardstick.commit_one], bench.slice_seconds),
-        lambda: run_threads(writers, bench.slice_seconds),
+        lambda: run_threads(clinic.fresh_writers(threads), bench.slice_seconds),
     )
     return bare, served
 
 
 def _beside_a_conflict(bench: Bench, clinic: BenchClinic) -> Measured:
-    writers = clinic.writers(32)
     loser = _always_loses(clinic)
     alone, beside = take_turns(
         bench.rounds,
-        lambda: run_threads(writers, bench.slice_seconds),
-        lambda: run_threads(writers[:31], bench.slice_seconds, [loser]),
+        lambda: run_threads(clinic.fresh_writers(32), bench.slice_seconds),
+        lambda: run_threads(clinic.fresh_writers(32)[:31], bench.slice_seconds, [loser]),
     )
     numbers = f"31 writers {middle_rate(beside):,.0f}/s; 32 without it {middle_rate(alone):,.0f}/s"
     return Measured(CONFLICT.name, rate_ratio(beside, alone), numbers)
@@ -85,7 +80,7 @@ def _beside_a_conflict(bench: Bench, clinic: BenchClinic) -> Measured:
 
 def _always_loses(clinic: BenchClinic) -> Act:
     """Return the act that appends again and again after a version that has long passed."""
-    client = clinic.clients[0]
+    (client,) = clinic.add_clients(1, 2)
     events = Treatment(client, clinic.therapist, now()).events(1)
     stale = Unit((clinic.service.mapper.append(StreamKind.CLIENT, client, 0, events),))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from ops.bench.bench_clinic import BenchClinic
 from ops.bench.figure import Bench, Group, Measured, NotMeasured, Target
 from ops.bench.rounds import middle_rate, rate_ratio
-from ops.bench.service_writes import CLIENTS, EVENTS_EACH, compare_with_yardstick
+from ops.bench.service_writes import compare_with_yardstick
 from ops.bench.yardstick import Yardstick
 
 THREADS = 32
@@ -53,7 +53,6 @@ def measure_here(home: Path, rounds: int, slice_seconds: float) -> dict[str, flo
     """Measure in this process, whatever its disk is like."""
     bench = Bench(home, rounds, slice_seconds)
     clinic = BenchClinic.found(home / "clinic")
-    clinic.add_clients(CLIENTS, EVENTS_EACH)
     yardstick = Yardstick(home / "yardstick.db", clinic.sealed_note_bytes())
     bare, served = compare_with_yardstick(bench, clinic, yardstick, THREADS)
     yardstick.close()

@@ -1,6 +1,7 @@
 """Turns in other processes: a worker says `ready`, then runs a turn for each line that it gets.
 
-- A line is `SECONDS THREADS`; the answer is one line of JSON: rate and latencies. An empty line or the end stops it.
+- The words of a line say what turn it is; most workers take `SECONDS THREADS`. The answer is one line of JSON: rate and
+  latencies. The end of the lines stops it.
 - Several workers that are told at the same moment make one turn together.
 
 It says nothing of what a worker does.
@@ -41,11 +42,11 @@ class TurnProcess:
         if self._line() != READY:
             raise RuntimeError("a worker of the benchmark is not ready")
 
-    def tell(self, seconds: float, threads: int) -> None:
+    def tell(self, *words: object) -> None:
         """Begin a turn."""
         stdin = self._process.stdin
         assert stdin is not None
-        stdin.write(f"{seconds} {threads}\n")
+        stdin.write(" ".join(map(str, words)) + "\n")
         stdin.flush()
 
     def answer(self) -> Turn:
@@ -69,22 +70,29 @@ class TurnProcess:
         return line.strip()
 
 
-def turn_of(workers: Sequence[TurnProcess], seconds: float, threads: int) -> Turn:
-    """Let workers make one turn together, each with so many threads."""
+def turn_of(workers: Sequence[TurnProcess], *words: object) -> Turn:
+    """Let workers make one turn together."""
     for worker in workers:
-        worker.tell(seconds, threads)
+        worker.tell(*words)
     turns = [worker.answer() for worker in workers]
     return Turn(sum(turn.rate for turn in turns), sorted(latency for turn in turns for latency in turn.latencies))
 
 
 def serve_turns(acts: Callable[[int], Sequence[Act]]) -> None:
-    """Be a worker: `acts` returns one act for each of so many threads."""
+    """Be a worker whose lines are `SECONDS THREADS`: `acts` returns one act for each of so many threads."""
+
+    def turn(words: Sequence[str]) -> Turn:
+        seconds, threads = words
+        return run_threads(acts(int(threads)), float(seconds))
+
+    serve_lines(turn)
+
+
+def serve_lines(turn_of_words: Callable[[Sequence[str]], Turn]) -> None:
+    """Be a worker: make the turn that each line says, until there are no more."""
     sys.stdout.write(READY + "\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        if not line.strip():
-            return
-        seconds, threads = line.split()
-        turn = run_threads(acts(int(threads)), float(seconds))
+        turn = turn_of_words(line.split())
         sys.stdout.write(json.dumps({"rate": turn.rate, "latencies": list(turn.latencies)}) + "\n")
         sys.stdout.flush()

@@ -1,0 +1,121 @@
+"""A service to measure over HTTP: `wellkept serve` as it is, in a process of its own, with one constant document more.
+
+- The constant document passes the whole door (token, headers, query) and has the size of a current view, so what it
+  costs is what HTTP itself costs; it names nobody.
+- It listens on a free loopback port, and is stopped by its own id.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ops.bench.turn_process import ROOT
+from ops.process_guards import end_with_parent
+
+CONSTANT_PATH = "/v1/constant"
+THREADS = 32
+START_SECONDS = 30.0
+STOP_SECONDS = 60.0
+AS_A_SERVICE = "from ops.bench.http_service import serve_with_constant; serve_with_constant()"
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self._process = process
+
+    def memory_mib(self) -> float:
+        """Return the resident memory of the serving process, in MiB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) / 1024
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def serving(data: Path, constant: bytes = b"{}") -> Iterator[Service]:
+    """Serve a clinic; the constant document is `constant`.
+
+    Raises:
+        RuntimeError: it does not start; what it said is on stderr.
+    """
+    port = _free_port()
+    document = data.with_name(data.name + ".constant.json")
+    document.write_bytes(constant)
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_A_SERVICE, document, str(os.getpid())],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("WELLKEPT_")},
+            "WELLKEPT_DATA": str(data),
+            "WELLKEPT_BIND": f"127.0.0.1:{port}",
+            "WELLKEPT_THREADS": str(THREADS),
+            "WELLKEPT_LOG_LEVEL": "warning",
+        },
+        cwd=ROOT,
+    )
+    service = Service(port, process)
+    try:
+        _wait(port, process)
+        yield service
+    finally:
+        if process.poll() is None:
+            service.stop()
+
+
+def serve_with_constant() -> None:
+    """Be the service."""
+    from api.answers import answer
+    from api.door import PastQuery, constant
+    from ops.serve import serve
+    from ops.settings import read_settings
+
+    document = msgspec.Raw(Path(sys.argv[1]).read_bytes())
+    end_with_parent(int(sys.argv[2]))
+
+    @constant(PastQuery)
+    def show_constant() -> Any:
+        return answer(document)
+
+    serve(
+        read_settings(),
+        lambda: None,
+        lambda app: app.add_url_rule(CONSTANT_PATH, "constant", show_constant, methods=["GET"]),
+    )
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    if process.poll() is None:
+        process.kill()
+    raise RuntimeError("the service to measure did not start")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
