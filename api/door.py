@@ -114,6 +114,7 @@ def changes(
     statuses: Sequence[int] = (201, 200),
     document: type[msgspec.Struct] = Written,
     most_bytes: int = SMALL_BYTES,
+    further: Sequence[int] = (),
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a change.
 
@@ -126,6 +127,7 @@ def changes(
         statuses: how it answers when it is done.
         document: what is sent back.
         most_bytes: how large the body may be.
+        further: statuses of problems that only this route has.
     """
     action = decision if isinstance(decision, str) else decision.permission
     schema = None if body is None else body()
@@ -151,6 +153,7 @@ def changes(
             keyed=201 in statuses,
             versioned=versioned,
             located=located,
+            further=further,
         )
         return _declare(route, Declared("change", action), operation)
 

@@ -135,7 +135,7 @@ def show_draft(reading: Reading, client_id: UUID, note_id: UUID) -> Response:
 
 
 @blueprint.route("/clients/<uuid:client_id>/notes/<uuid:note_id>/signature", methods=["POST"])
-@changes(sign_note, body=SignatureBody, example={"text_sha256": "9f86d0" + "0" * 58}, located=True)
+@changes(sign_note, body=SignatureBody, example={"text_sha256": "9f86d0" + "0" * 58}, located=True, further=(412,))
 def sign_draft(change: Change, client_id: UUID, note_id: UUID) -> Response:
     """Sign one's own draft, by the digest of the text that was seen."""
     outcome = change.drafts.sign(client_id, note_id, change.body["text_sha256"], change.request)

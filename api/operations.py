@@ -123,6 +123,7 @@ def describe_change(
     keyed: bool,
     versioned: bool,
     located: bool,
+    further: Sequence[int],
 ) -> dict[str, Any]:
     """Return the operation of a change.
 
@@ -135,6 +136,7 @@ def describe_change(
         keyed: whether a retry key is needed.
         versioned: whether it builds on what was read.
         located: whether what it makes can be read at an address of its own.
+        further: statuses of problems that only this one has.
     """
     problems = CHANGE_PROBLEMS if body is not None else tuple(s for s in CHANGE_PROBLEMS if s not in (413, 415))
     headers = {"ETag": {**ETAG, "required": True}}
@@ -149,7 +151,7 @@ def describe_change(
                 )
                 for status in statuses
             },
-            **_problems((*problems, 412, 428) if versioned else problems),
+            **_problems((*problems, *further, *((412, 428) if versioned else ()))),
         },
     }
     if body is not None:

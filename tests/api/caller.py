@@ -30,13 +30,13 @@ class Served:
     def __init__(self, clinic: StaffedClinic, rate: Rate = GENEROUS, **settings: Any) -> None:
         self.clinic = clinic
         self.alarms: list[tuple[str, dict[str, object]]] = []
-        self._settings = {"rate": rate, "alarm": lambda *told: self.alarms.append(told), **settings}
+        self.settings = {"rate": rate, "alarm": lambda *told: self.alarms.append(told), **settings}
         self.serve(clinic.opened)
         self.client_id = clinic.register()
 
     def serve(self, opened: Any) -> None:
         """Serve an opened clinic from now on."""
-        self.app = create_app(opened, **self._settings)
+        self.app = create_app(opened, **self.settings)
         self.http: FlaskClient = self.app.test_client()
 
     def restart(self) -> None:
@@ -60,7 +60,7 @@ class Served:
         **rest: Any,
     ) -> TestResponse:
         """Ask, and hold the answer against the document."""
-        sent = self._headers(method, by, token, key, if_match)
+        sent = self.headers(method, by, token, key, if_match)
         sent.update(headers or {})
         if body is not None and "data" not in rest:
             rest["data"] = json.dumps(body)
@@ -69,7 +69,7 @@ class Served:
         hold(method, path.partition("?")[0], answered)
         return answered
 
-    def _headers(
+    def headers(
         self, method: str, by: Role | None, token: str | None, key: str | None, if_match: int | str | None
     ) -> dict[str, str]:
         sent: dict[str, str] = {}
@@ -130,7 +130,7 @@ class Served:
         """Return how many events the client's record has."""
         return len(self.clinic.reader.events(client_id or self.client_id))
 
-    def access(self, client_id: UUID | None | str = "own") -> list[AccessRecorded]:
+    def access(self, client_id: UUID | str | None = "own") -> list[AccessRecorded]:
         """Return the access events of the client, or with None of what named none."""
         whose = self.client_id if client_id == "own" else client_id
         return [recorded.event for recorded in self.clinic.reader.access_events(whose)]
@@ -153,7 +153,8 @@ def _paths() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 
 
 @functools.cache
-def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+def validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+    """Return what holds values against a schema of the document, given as JSON."""
     schema = {**json.loads(reference), "components": openapi_document()["components"]}
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
@@ -177,7 +178,7 @@ def hold(method: str, path: str, answered: TestResponse) -> None:
     media_type, content = next(iter(described["content"].items()))
     assert answered.mimetype == media_type
     if media_type.endswith("json"):
-        _validator(json.dumps(content["schema"])).validate(answered.json)
+        validator(json.dumps(content["schema"])).validate(answered.json)
     if answered.status_code >= 400 and media_type != "application/json":
         _hold_problem(answered)
 

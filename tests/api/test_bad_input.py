@@ -1,4 +1,4 @@
-"""What bad input gets: a clear problem with pointers, no echo, nothing stored, and an entry where a client was named."""
+"""Bad input: a clear problem with pointers, no echo, nothing stored, and an entry where a client was named."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.caller import DESK, T, Served, ahead
+from tests.api.caller import DESK, Served, T, ahead
 
 CANARY = "canary-a83f"
 NOTE = {"kind": "progress", "format": "free", "sections": {"text": "x"}}
 FORM = {"form_id": "f", "form_version": "1"}
+GIVEN = {"kind": "treatment", "outcome": "given", "form": FORM}
+SCORE = {"measure": "PHQ-9", "score": 3}
+RISK = {"level": "low", "formulation": "x"}
+EPISODE = {"format": "individual", "modality": "DIT", "protocol": "dit-manual"}
 
 CONTENT: list[tuple[str, str, dict[str, Any], str]] = [
     ("an unknown field", "/notes", {**NOTE, CANARY: 1}, ""),
@@ -34,23 +38,23 @@ CONTENT: list[tuple[str, str, dict[str, Any], str]] = [
     ("true for an answer", "/assessments", {"measure": "PHQ-9", "answers": [True] + [0] * 8}, "/answers/0"),
     ("too few answers", "/assessments", {"measure": "PHQ-9", "answers": [1]}, "/answers"),
     ("a score out of range", "/assessments", {"measure": "PHQ-9", "score": 28}, "/score"),
-    ("an assessment to come", "/assessments", {"measure": "PHQ-9", "score": 3, "occurred_at": ahead(days=1)}, "/occurred_at"),
-    ("a time without a zone", "/assessments", {"measure": "PHQ-9", "score": 3, "occurred_at": "2026-01-01T10:00:00"}, "/occurred_at"),
-    ("a day that is none", "/assessments", {"measure": "PHQ-9", "score": 3, "occurred_at": "2026-02-30T10:00:00Z"}, "/occurred_at"),
-    ("a time before all clients", "/assessments", {"measure": "PHQ-9", "score": 3, "occurred_at": "0001-01-01T00:00:00Z"}, "/occurred_at"),
-    ("a number for a time", "/assessments", {"measure": "PHQ-9", "score": 3, "occurred_at": 1}, "/occurred_at"),
-    ("an unknown consent", "/consents", {"kind": CANARY, "outcome": "given", "form": FORM}, "/kind"),
-    ("an unknown field of a form", "/consents", {"kind": "treatment", "outcome": "given", "form": {**FORM, CANARY: 1}}, "/form"),
-    ("a digest that is none", "/consents", {"kind": "treatment", "outcome": "given", "form": {**FORM, "text_sha256": CANARY}}, "/form/text_sha256"),
-    ("a guardian without authority", "/consents", {"kind": "treatment", "outcome": "given", "form": FORM, "given_by": "guardian"}, "/authority"),
-    ("an unknown area of risk", "/risk-assessments", {"level": "low", "formulation": "x", "findings": {CANARY: "present"}}, "/findings"),
-    ("an unknown finding", "/risk-assessments", {"level": "low", "formulation": "x", "findings": {"plan": CANARY}}, "/findings/plan"),
+    ("an assessment to come", "/assessments", {**SCORE, "occurred_at": ahead(days=1)}, "/occurred_at"),
+    ("a time without a zone", "/assessments", {**SCORE, "occurred_at": "2026-01-01T10:00:00"}, "/occurred_at"),
+    ("a day that is none", "/assessments", {**SCORE, "occurred_at": "2026-02-30T10:00:00Z"}, "/occurred_at"),
+    ("a time before all clients", "/assessments", {**SCORE, "occurred_at": "0001-01-01T00:00:00Z"}, "/occurred_at"),
+    ("a number for a time", "/assessments", {**SCORE, "occurred_at": 1}, "/occurred_at"),
+    ("an unknown consent", "/consents", {**GIVEN, "kind": CANARY}, "/kind"),
+    ("an unknown field of a form", "/consents", {**GIVEN, "form": {**FORM, CANARY: 1}}, "/form"),
+    ("a digest that is none", "/consents", {**GIVEN, "form": {**FORM, "text_sha256": CANARY}}, "/form/text_sha256"),
+    ("a guardian without authority", "/consents", {**GIVEN, "given_by": "guardian"}, "/authority"),
+    ("an unknown area of risk", "/risk-assessments", {**RISK, "findings": {CANARY: "present"}}, "/findings"),
+    ("an unknown finding", "/risk-assessments", {**RISK, "findings": {"plan": CANARY}}, "/findings/plan"),
     ("a goal beyond its scale", "/goals", {"text": "x", "scale": "gas", "baseline": 3}, "/baseline"),
     ("a weight beyond all", "/goals", {"text": "x", "scale": "gas", "importance": 4}, "/importance"),
     ("words for no level", "/goals", {"text": "x", "scale": "gas", "anchors": {CANARY: "x"}}, "/anchors"),
-    ("a plan of nothing", "/episodes", {"format": "individual", "modality": "DIT", "protocol": "dit-manual", "planned_sessions": 0}, "/planned_sessions"),
-    ("a code that is none", "/episodes", {"format": "individual", "modality": f"{CANARY} ", "protocol": "dit-manual"}, "/modality"),
-]  # fmt: skip
+    ("a plan of nothing", "/episodes", {**EPISODE, "planned_sessions": 0}, "/planned_sessions"),
+    ("a code that is none", "/episodes", {**EPISODE, "modality": f"{CANARY} "}, "/modality"),
+]
 
 
 @pytest.mark.parametrize(("path", "body", "pointer"), [case[1:] for case in CONTENT], ids=[case[0] for case in CONTENT])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
-from tests.api.caller import DESK, S, T, Served
+from tests.api.caller import DESK, S, Served, T
 
 NOTE = {"kind": "progress", "format": "free", "sections": {"text": "x"}}
 PERSON = {"family": "Quillfeather", "given": "Tam"}

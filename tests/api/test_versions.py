@@ -1,4 +1,4 @@
-"""If-Match: a change that builds on what was read needs its version, and a stale one is refused; bookings stale no note."""
+"""If-Match: a change that builds on what was read needs its version; a stale one is refused, of the same item only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from records.actors import Role
-from tests.api.caller import DESK, S, T, Served, ahead
+from tests.api.caller import DESK, S, Served, T, ahead
 
 AMENDMENT = {"format": "free", "sections": {"text": "y"}, "reason": "Wrong."}
 

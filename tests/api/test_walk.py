@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tests.api.caller import CLERK, DESK, OFFICER, S, T, Served, ahead
+from tests.api.caller import CLERK, DESK, OFFICER, S, Served, T, ahead
 
 
 def test_from_registration_to_who_looked(served: Served) -> None:
@@ -47,7 +47,7 @@ def test_from_registration_to_who_looked(served: Served) -> None:
     assert [text["sections"]["text"] for text in then["texts"]] == ["Spoke of her sister."]
     history = served.get("/timeline", query_string={"known_at": before}).json
     assert history is not None
-    assert [item["topic"] for item in history["items"]][0] == "note.signed"
+    assert history["items"][0]["topic"] == "note.signed"
 
     for by in (S, CLERK, OFFICER):
         report = served.get("/access-report", by=by)

@@ -1,0 +1,131 @@
+"""Every address: declared, recorded once for each client when it is read, and silent when the log cannot be written."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from api.app import create_app
+from api.door import Declared
+from records.errors import NotStored, OutcomeUnknown
+from records.policy import TABLE
+from records.service import Service
+from tests.api.caller import GENEROUS, Served, T
+from tests.doors import FaultyStore
+
+CANARY = "canary-d71e"
+
+
+def declarations(served: Served) -> dict[str, Declared]:
+    """Return what each rule of the map is declared as."""
+    views = served.app.view_functions
+    return {f"{rule} {rule.methods}": views[rule.endpoint].declared for rule in served.app.url_map.iter_rules()}  # type: ignore[attr-defined]  # every route carries it
+
+
+def test_every_address_is_declared(served: Served) -> None:
+    declared = declarations(served)
+    assert len(declared) > 30
+    assert {each.kind for each in declared.values()} == {"reading", "change", "public"}
+    for each in declared.values():
+        assert each.kind == "public" or each.action in TABLE
+
+
+def test_every_address_takes_only_what_it_declares(served: Served) -> None:
+    for rule in served.app.url_map.iter_rules():
+        declared = served.app.view_functions[rule.endpoint].declared  # type: ignore[attr-defined]  # as above
+        assert rule.methods is not None
+        assert not rule.methods & {"HEAD", "OPTIONS"}
+        assert ("GET" in rule.methods) == (declared.kind != "change")
+        if declared.kind != "public":
+            assert rule.rule.startswith("/v1/")
+
+
+def readings(served: Served) -> list[str]:
+    """Return a real address for every clinical reading of the map, with something to read behind each."""
+    note, _ = served.note(CANARY)
+    draft = uuid4()
+    text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
+    served.call("PUT", served.of(f"/notes/{draft}/draft"), text)
+    found = []
+    for rule in served.app.url_map.iter_rules():
+        if served.app.view_functions[rule.endpoint].declared.kind == "reading":  # type: ignore[attr-defined]  # as above
+            note_id = str(draft if rule.rule.endswith("/draft") else note)
+            path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
+            assert "<" not in path, "give the new address something to read"
+            found.append(path)
+    return found
+
+
+def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:
+    other = served.clinic.register(family="Quillfeather")
+    # The first entry of a year makes the year's key, which has an entry of its own.
+    assert served.get().status_code == 200
+    for path in readings(served):
+        before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
+        answered = served.call("GET", path)
+        assert answered.status_code == 200, path
+        shown = [client for client in (served.client_id, other) if str(client) in path + answered.text]
+        after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
+        assert after[0] == before[0] + (served.client_id in shown), path
+        assert after[1] == before[1] + (other in shown), path
+        assert after[2] == before[2] + (not shown), path
+        assert after[3] == before[3] + max(1, len(shown)), path
+
+
+@pytest.mark.parametrize("fails", [NotStored, OutcomeUnknown])
+@pytest.mark.parametrize("stored", [False, True], ids=["not stored", "stored, but the answer was lost"])
+def test_nothing_is_shown_when_its_entry_cannot_be_written(
+    served: Served, fails: type[NotStored] | type[OutcomeUnknown], stored: bool
+) -> None:
+    paths = readings(served)
+    store, http = faulty(served)
+    for path in paths:
+        store.fails, store.stored = fails, stored
+        answered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        assert answered.status_code == 503, path
+        assert answered.headers["Retry-After"]
+        assert answered.mimetype == "application/problem+json"
+        assert CANARY not in answered.text
+        assert "Marsh" not in answered.text
+        store.fails = None
+        recovered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        assert recovered.status_code == 200, path
+
+
+def test_nothing_is_told_of_a_change_that_was_not_stored(served: Served) -> None:
+    store, http = faulty(served)
+    store.fails = NotStored
+    body = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
+    headers = served.headers("POST", T, None, "one", None)
+    answered = http.post(served.of("/notes"), json=body, headers=headers)
+    assert answered.status_code == 503
+    assert answered.json is not None
+    assert answered.json["type"] == "/problems/not-stored"
+    assert served.events() == 1
+    store.fails = None
+    assert http.post(served.of("/notes"), json=body, headers=headers).status_code == 201
+
+
+def test_a_lost_answer_is_found_again_by_its_key(served: Served) -> None:
+    store, http = faulty(served)
+    store.fails, store.stored = OutcomeUnknown, True
+    body = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
+    headers = served.headers("POST", T, None, "one", None)
+    lost = http.post(served.of("/notes"), json=body, headers=headers)
+    assert lost.status_code == 503
+    assert lost.json is not None
+    assert lost.json["type"] == "/problems/outcome-unknown"
+    store.fails = None
+    assert http.post(served.of("/notes"), json=body, headers=headers).status_code == 201
+    assert served.events() == 2
+
+
+def faulty(served: Served) -> tuple[FaultyStore, Any]:
+    """Return the clinic's store behind one that fails when told, and callers of an app on it."""
+    store = FaultyStore(served.clinic.store)
+    opened = served.clinic.opened
+    service = Service(store, opened.keyring, served.clinic.clock, lambda *told: None)  # type: ignore[arg-type]  # stands for a store
+    clinic = opened._replace(service=service, drafts=type(opened.drafts)(service, store))
+    return store, create_app(clinic, rate=GENEROUS).test_client()
