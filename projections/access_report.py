@@ -25,7 +25,7 @@ from records.access import AccessRecorded
 from records.actors import Purpose
 from records.catalogue import CATALOGUE
 from records.errors import UnknownClient
-from records.event import Event, Recorded
+from records.event import Event, Recorded, StreamKind
 from records.reader import Asked, Built, Reader
 
 
@@ -82,7 +82,7 @@ class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SHOWS: tuple[type[Event], ...] = (AccessRecorded,)
-IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls not in SHOWS)
+IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls.stream_kind is not StreamKind.ACCESS)
 """Events of other streams never stand among the readings."""
 
 _CHUNK = 100

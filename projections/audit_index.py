@@ -26,7 +26,7 @@ from projections.access_sentences import sentence
 from projections.pages import limit_of
 from records.access import AccessRecorded
 from records.catalogue import CATALOGUE
-from records.event import Event, Recorded
+from records.event import Event, Recorded, StreamKind
 from records.ledger import to_microseconds
 from records.reader import Asked, Built, Reader
 from records.store import Store
@@ -77,7 +77,7 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SHOWS: tuple[type[Event], ...] = (AccessRecorded,)
-IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls not in SHOWS)
+IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls.stream_kind is not StreamKind.ACCESS)
 """Events of other streams never stand among the readings."""
 
 BATCH = 2_000

@@ -21,7 +21,6 @@ from projections.client_state import SNAPSHOT, counts
 from records.catalogue import CATALOGUE
 from records.errors import UnknownClient, UnknownItem
 from records.event import Event, Recorded
-from records.notes import EVENTS as NOTE_EVENTS
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 from records.reader import Asked, Built, Reader
 from records.store.mapper import Unreadable
@@ -96,10 +95,9 @@ class NoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[int, ...] = ()
 
 
-SHOWS: tuple[type[Event], ...] = NOTE_EVENTS
-IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls not in SHOWS)
-"""Events that are not about a note."""
-
+SHOWS: tuple[type[Event], ...] = (NoteSigned, NoteAddendumSigned, NoteAmended, NoteEnteredInError)
+IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cls.__module__ != NoteSigned.__module__)
+"""Events of other concepts."""
 
 _LOOK_BACK = 64
 

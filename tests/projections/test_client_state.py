@@ -1,0 +1,162 @@
+"""The fold behind the current view: any prefix, stored and read again, goes on to the same state; it stays small."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections import client_state, roster_state
+from projections.client_state import ClientState, counts, fold
+from projections.sections import consents, sessions
+from records.catalogue import CATALOGUE
+from records.event import Event, Recorded, StreamKind
+from records.goals import CLOSED
+from records.store.mapper import Unreadable
+from tests.projections.histories import BEGIN, History, histories, long_history
+
+SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
+LAYOUTS = {"view:client": "3f1bf2844528", "roster": "b7baf2b2e599"}
+"""Place → digest of the state's layout under the present FOLD_SCHEMA."""
+
+
+def folded(snapshot: Any, events: list[Recorded]) -> Any:
+    state = snapshot.new()
+    for recorded in events:
+        snapshot.apply(state, recorded)
+    return state
+
+
+def stored(state: Any) -> Any:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
+
+
+def without_words(schema: Any) -> Any:
+    """Return a schema without what is said to people."""
+    if isinstance(schema, dict):
+        return {key: without_words(value) for key, value in schema.items() if key not in ("description", "title")}
+    return [without_words(each) for each in schema] if isinstance(schema, list) else schema
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=lambda each: each.place)
+@given(history=histories, data=st.data())
+def test_a_stored_prefix_goes_on_to_the_same_state(snapshot: Any, history: History, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(history.events)))
+    state = stored(folded(snapshot, history.events[:at]))
+    for recorded in history.events[at:]:
+        snapshot.apply(state, recorded)
+    assert state == folded(snapshot, history.events)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stored_prefix_of_a_long_record_goes_on_to_the_same_state(seed: int) -> None:
+    events = long_history(seed, 1500).events
+    whole = fold(events)
+    state = ClientState()
+    for recorded in events:
+        state = stored(state) if recorded.version % 7 == 0 else state
+        client_state.apply(state, recorded)
+    assert state == whole
+
+
+@given(history=histories)
+def test_every_item_carries_the_version_that_if_match_asks_for(history: History) -> None:
+    state, record = fold(history.events), history.record
+    assert state.identity.item is not None
+    assert state.identity.item.version == record.identity_version
+    shown: list[tuple[dict[UUID, Any], list[Any]]] = [
+        (record.consents, list(state.consents.items.values())),
+        (record.episodes, [episode.item for episode in state.episodes.items.values()]),
+        (record.sessions, list(state.sessions.items.values())),
+        (record.goals, list(state.goals.items.values())),
+        (record.notes, list(state.notes.items.values())),
+    ]
+    for items, found in shown:
+        assert {item.id: item.version for item in found}.items() <= {
+            key: one.version for key, one in items.items()
+        }.items()
+    for course in state.assessments.courses:
+        for score in (*course.first, *course.last):
+            assert score.version == record.assessments[score.assessment_id].version
+    for prompt in state.risk.prompts.values():
+        assert prompt.version == record.assessments[prompt.assessment_id].version
+    if state.risk.last is not None:
+        assert state.risk.last.version == record.risk_assessments[state.risk.last.id]
+
+
+@given(history=histories)
+def test_statuses_are_those_of_the_rules(history: History) -> None:
+    state, record = fold(history.events), history.record
+    assert set(state.risk.prompts) == set(record.open_prompts())
+    assert {key: item.status for key, item in state.sessions.items.items()}.items() <= {
+        key: item.status for key, item in record.sessions.items()
+    }.items()
+    assert {key: item.status for key, item in state.goals.items.items()}.items() <= {
+        key: item.status for key, item in record.goals.items()
+    }.items()
+    open_goals = {key for key, goal in record.goals.items() if goal.status not in CLOSED}
+    assert open_goals <= set(state.goals.items)
+    open_episodes = {key for key, episode in record.episodes.items() if episode.closed_at is None}
+    assert open_episodes <= set(state.episodes.items)
+    in_error = {key for key, note in record.notes.items() if note.status == "entered-in-error"}
+    assert state.notes.in_error == len(in_error)
+    assert not in_error & set(state.notes.items)
+
+
+@given(history=histories, days=st.integers(-1, 40))
+def test_the_consents_in_force_are_those_that_the_rules_find_live(history: History, days: int) -> None:
+    at = history.at + timedelta(days=days)
+    state = fold(each for each in history.events if counts(each, None, at))
+    live = {key for key, consent in history.record.consents.items() if consent.live_at(at)}
+    shown = {key for key, consent in state.consents.items.items() if consent.standing(at) == "in-force"}
+    if days >= 0:
+        assert shown == live
+    assert all(state.consents.items[key].given_at is not None for key in shown)
+
+
+def test_a_long_record_keeps_a_small_state() -> None:
+    sizes = [len(msgspec.msgpack.encode(fold(long_history(5, length).events))) for length in (400, 1600, 3200)]
+    assert sizes[2] < 3 * sizes[0], sizes
+    state = fold(long_history(6, 3000).events)
+    given = [each for each in state.consents.items.values() if each.status != "given"]
+    assert len(given) <= consents.KEPT_ENDED
+    assert len(state.sessions.items) <= sessions.PRUNED_OVER + sessions.KEPT_AHEAD
+    assert len(state.notes.items) <= 8
+
+
+@given(history=histories, data=st.data())
+def test_a_gap_is_marked_and_the_rest_is_shown(history: History, data: st.DataObject) -> None:
+    gaps = data.draw(st.sets(st.integers(1, len(history.events)), max_size=3))
+    events = [
+        msgspec.structs.replace(each, event=Unreadable(occurred_at=BEGIN, entered_by="", request_id=""))
+        if each.version in gaps
+        else each
+        for each in history.events
+    ]
+    state = fold(events)
+    assert state.gaps == sorted(gaps)
+    assert state.version == len(history.events)
+    assert folded(roster_state.SNAPSHOT, events).gaps == sorted(gaps)
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=lambda each: each.place)
+def test_the_fold_has_a_new_schema_when_its_layout_changes(snapshot: Any) -> None:
+    schema = without_words(msgspec.json.schema(snapshot.new))
+    layout = hashlib.sha256(msgspec.json.encode(schema, order="sorted")).hexdigest()
+    assert layout[:12] == LAYOUTS[snapshot.place], (
+        "raise FOLD_SCHEMA, so that older rows are folded anew; then put this"
+    )
+
+
+def test_every_event_of_a_client_is_shown_by_a_section_and_by_the_stories_of_these_tests() -> None:
+    told: set[type[Event]] = set()
+    for seed in range(12):
+        told |= {type(each.event) for each in long_history(seed, 1500).events}
+    of_clients = {cls for cls in CATALOGUE.values() if cls.stream_kind is StreamKind.CLIENT}
+    assert told == of_clients == set(client_state.SHOWS)
