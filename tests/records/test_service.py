@@ -110,6 +110,17 @@ def test_a_list_that_shows_nobody_is_recorded_for_the_clinic(checked: Doors) -> 
     assert (entry.action, entry.client_id, entry.outcome) == ("caseload.view", None, "permit")
 
 
+def test_what_was_searched_for_is_not_kept(checked: Doors) -> None:
+    client = checked.client()
+    for shown in ((), (client,)):
+        checked.service.view(Listing(*shown), checked.ask(), Purpose.TREAT, name="Ottoline", text="a word")
+
+    entries = repr([*checked.access(client), *checked.access(None)])
+    assert entries.count("caseload.view") == 2
+    assert "Ottoline" not in entries
+    assert "a word" not in entries
+
+
 class Nothing:
     """A view that has nothing under the wanted id."""
 
