@@ -51,7 +51,9 @@ def measure(bench: Bench) -> Iterator[Measured]:
             "note": [signing(client, token) for client, token in turns],
         },
     )
-    with serving(home / "clinic", msgspec.json.encode(document)) as service:
+    constant_file = home / "constant.json"
+    constant_file.write_bytes(msgspec.json.encode(document))
+    with serving(home / "clinic", constant_file) as service:
         load = start_load(service.port, home / "plan.json")
         kinds = [_turns(bench, load, name) for name in ("constant", "view", "note")]
         constant, view, note = take_turns(bench.rounds, *kinds)

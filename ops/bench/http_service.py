@@ -1,7 +1,7 @@
 """A service to measure over HTTP: `wellkept serve` as it is, in a process of its own, with one constant document more.
 
-- The constant document passes the whole door (token, headers, query) and has the size of a current view, so what it
-  costs is what HTTP itself costs; it names nobody.
+- The constant document passes the whole door (token, headers, query). It is a current view that was made once and is
+  encoded anew for each request, so what it costs is what HTTP itself costs.
 - It listens on a free loopback port, and is stopped by its own id.
 """
 
@@ -15,13 +15,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from api.answers import answer
+from api.door import PastQuery, constant
 from ops.bench.turn_process import ROOT
 from ops.process_guards import end_with_parent
+from ops.serve import serve
+from ops.settings import read_settings
+from projections.client_view import ClientDocument
 
 CONSTANT_PATH = "/v1/constant"
 THREADS = 32
@@ -50,17 +56,15 @@ class Service:
 
 
 @contextmanager
-def serving(data: Path, constant: bytes = b"{}") -> Iterator[Service]:
-    """Serve a clinic; the constant document is `constant`.
+def serving(data: Path, constant: Path | None = None) -> Iterator[Service]:
+    """Serve a clinic; `constant` is a file with the current view that the constant document is.
 
     Raises:
         RuntimeError: it does not start; what it said is on stderr.
     """
     port = _free_port()
-    document = data.with_name(data.name + ".constant.json")
-    document.write_bytes(constant)
     process = subprocess.Popen(
-        [sys.executable, "-c", AS_A_SERVICE, document, str(os.getpid())],
+        [sys.executable, "-c", AS_A_SERVICE, str(os.getpid()), *([] if constant is None else [constant])],
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("WELLKEPT_")},
             "WELLKEPT_DATA": str(data),
@@ -80,24 +84,21 @@ def serving(data: Path, constant: bytes = b"{}") -> Iterator[Service]:
 
 
 def serve_with_constant() -> None:
-    """Be the service."""
-    from api.answers import answer
-    from api.door import PastQuery, constant
-    from ops.serve import serve
-    from ops.settings import read_settings
+    """Be the service: `PARENT [CONSTANT]`."""
+    parent, *constant_file = sys.argv[1:]
+    end_with_parent(int(parent))
+    extend = partial(_add_constant, Path(constant_file[0])) if constant_file else None
+    serve(read_settings(), lambda: None, extend)
 
-    document = msgspec.Raw(Path(sys.argv[1]).read_bytes())
-    end_with_parent(int(sys.argv[2]))
+
+def _add_constant(file: Path, app: Any) -> None:
+    document = msgspec.json.decode(file.read_bytes(), type=ClientDocument)
 
     @constant(PastQuery)
     def show_constant() -> Any:
         return answer(document)
 
-    serve(
-        read_settings(),
-        lambda: None,
-        lambda app: app.add_url_rule(CONSTANT_PATH, "constant", show_constant, methods=["GET"]),
-    )
+    app.add_url_rule(CONSTANT_PATH, "constant", show_constant, methods=["GET"])
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

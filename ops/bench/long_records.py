@@ -19,12 +19,9 @@ from uuid import UUID
 from ops.bench.bench_clinic import BenchClinic
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.rounds import Act, Turn, take_turns
-from ops.bench.treatment import Treatment
 from ops.wiring import now
 from projections.client_view import CLIENT_VIEW
 from records.actors import Purpose
-from records.event import StreamKind
-from records.store.unit import Unit
 
 LONG_VIEW, SHORT_VIEW = 1_500, 15
 LONG_WRITE, SHORT_WRITE = 6_000, 60
@@ -78,17 +75,10 @@ def _known_at(bench: Bench, clinic: BenchClinic, count: int) -> Measured:
     (client,) = clinic.add_clients(1, KNOWN)
     time.sleep(0.005)
     then = now()
-    _add_events(clinic, client, KNOWN)
+    clinic.sign_notes([client])()
     act = _read(clinic, [client], then)
     (turns,) = take_turns(bench.rounds, _turn_of(act, count))
-    return Measured(KNOWN_AT.name, _middle(turns), f"of {2 * KNOWN} events")
-
-
-def _add_events(clinic: BenchClinic, client: UUID, count: int) -> None:
-    """Append events to a record that has as many already."""
-    events = Treatment(client, clinic.therapist, now()).events(2 * count)[count:]
-    append = clinic.service.mapper.append(StreamKind.CLIENT, client, count, events)
-    clinic.clinic.store.commit(Unit((append,)))
+    return Measured(KNOWN_AT.name, _middle(turns), f"of a record of {KNOWN + 1}")
 
 
 def _read(clinic: BenchClinic, clients: Sequence[UUID], known_at: datetime | None = None) -> Act:
