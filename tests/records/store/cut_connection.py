@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from enum import Enum
 from pathlib import Path
 
@@ -14,14 +15,16 @@ class Cut(Enum):
     Attributes:
         BEFORE: it never reaches the server, and the server sees the connection end.
         SILENT: it never reaches the server, and the server does not see that the client is gone.
+        LATE: the client is cut off first, and the server hears of the commit a second later.
         AFTER: the server commits, and its answer is lost.
         AFTER_AND_AWAY: the same, and nobody can connect any more.
     """
 
     BEFORE = 1
     SILENT = 2
-    AFTER = 3
-    AFTER_AND_AWAY = 4
+    LATE = 3
+    AFTER = 4
+    AFTER_AND_AWAY = 5
 
 
 class CutConnection:
@@ -73,14 +76,14 @@ class CutConnection:
                 cut, self.cut = self.cut, None
                 self.cuts += 1
                 self.away = cut is Cut.AFTER_AND_AWAY
-                if cut in (Cut.AFTER, Cut.AFTER_AND_AWAY):
-                    # From here on nothing goes back to the client; what the server answers is read here and dropped.
-                    _end(client)
-                    server.sendall(data)
-                    return
+                # From here on nothing goes back to the client; what the server still says is read and dropped.
                 _end(client)
+                if cut is Cut.LATE:
+                    time.sleep(1)
                 if cut is Cut.BEFORE:
                     _end(server)
+                elif cut is not Cut.SILENT:
+                    server.sendall(data)
                 return
             try:
                 server.sendall(data)

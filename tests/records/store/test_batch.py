@@ -46,10 +46,11 @@ def test_one_batch_plans_what_its_units_would_in_turn(batch: list[Unit], now_us:
     known: dict[bytes, IdempotencyRow] = {}
     alone: list[Plan] = []
     for unit in batch:
-        plan = Plan(head, heads, known, now_us)
+        plan = Plan(head, dict(heads), dict(known), now_us)
         plan.add(unit)
         alone.append(plan)
-        head = plan.head
+        head, heads = plan.head, plan.heads
+        known |= {row.key: row for row in plan.idempotency}
     assert together.entries == [row for plan in alone for row in plan.entries]
     assert together.events == [row for plan in alone for row in plan.events]
     assert together.puts == [row for plan in alone for row in plan.puts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -58,7 +59,7 @@ class Callers:
         for place, thread in enumerate(threads[1:], 1):
             thread.start()
             while len(self.group._queue) < place:
-                pass
+                time.sleep(0.001)
         self._go.set()
         for thread in threads:
             thread.join(PATIENCE_SECONDS)

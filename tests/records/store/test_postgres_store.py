@@ -276,13 +276,14 @@ def test_a_commit_that_never_arrived_is_not_stored(proxy: CutConnection, postgre
     check_store(store)
 
 
+@pytest.mark.parametrize("cut", [Cut.LATE, Cut.AFTER])
 def test_a_commit_whose_answer_was_lost_is_found_and_is_written_once(
-    proxy: CutConnection, postgres_engine: PostgresEngine
+    proxy: CutConnection, postgres_engine: PostgresEngine, cut: Cut
 ) -> None:
     store = postgres_engine.open(url=proxy.url(postgres_engine.url))
     stream, key = uuid4(), b"k" * 32
     store.commit(event(stream, 0))
-    proxy.cut = Cut.AFTER
+    proxy.cut = cut
     committed = store.commit(event(stream, 1, key=key))
     assert proxy.cuts == 1
     assert [index for index, _ in committed.entries] == [1]
