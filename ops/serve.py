@@ -69,7 +69,7 @@ def serve(settings: Settings, ready: Callable[[], None], extend: Extend | None =
     configure_logging(settings.log_level)
     readiness = Readiness()
     with closing(open_from(settings, told=readiness.alarm)) as clinic:
-        _check_free(settings.bind)
+        check_free(settings.bind)
         log(
             "info",
             "serve.starting",
@@ -158,8 +158,12 @@ def _server(kind: type[AbstractServer[Any]], settings: Settings) -> AbstractServ
     )
 
 
-def _check_free(bind: Bind) -> None:
-    """Refuse an address that is taken: the server shares its ports, so it would take half of another's requests."""
+def check_free(bind: Bind) -> None:
+    """Refuse an address that is taken: the server shares its ports, so it would take half of another's requests.
+
+    Raises:
+        CommandFailed: something listens there, or the address is not this machine's.
+    """
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

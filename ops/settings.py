@@ -68,7 +68,7 @@ SETTINGS = (
     ),
     Setting("TLS_CERTIFICATE_FILE", "", "A PEM file with the certificate chain; with it `serve` speaks HTTPS."),
     Setting("TLS_KEY_FILE", "", "A PEM file with the certificate's private key."),
-    Setting("THREADS", "32", "Requests that one serving process works on at once, 1 to 256."),
+    Setting("THREADS", "16", "Requests that one serving process works on at once, 1 to 256."),
     Setting("WORKERS", "1", "Serving processes, 1 to 64. More than one needs PostgreSQL."),
     Setting("LOG_LEVEL", "info", "What the service logs on stderr: debug, info, warning or error."),
     Setting(
@@ -196,7 +196,7 @@ def read_settings() -> Settings:
             trusted_proxies=_networks(env),
             tls_certificate_file=_path(env, "TLS_CERTIFICATE_FILE"),
             tls_key_file=_path(env, "TLS_KEY_FILE"),
-            threads=env.int("THREADS", 32, validate=between(1, 256)),
+            threads=env.int("THREADS", 16, validate=between(1, 256)),
             workers=env.int("WORKERS", 1, validate=between(1, 64)),
             log_level=env.str("LOG_LEVEL", "info", validate=one_of(LOG_LEVELS)),
             bench_database_url=_text(env, "BENCH_DATABASE_URL"),

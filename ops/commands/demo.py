@@ -28,9 +28,16 @@ DEFAULT_DATA = Path("demo-clinic")
 def command(settings: Settings, years: float, therapists: int, no_serve: bool, as_json: bool) -> None:
     """Make a demo clinic of invented people and serve it."""
     from ops.demo import make_demo
+    from ops.serve import check_bind, check_free, serve
 
     if settings.source("DATA") == "default":
         settings = settings.option("DATA", DEFAULT_DATA)
+    # A demo has keys of its own, whatever keys the settings name for a real clinic.
+    settings = settings.option("KEY_FILE", None).option("KEY_PASSPHRASE_FILE", None)
+    if not no_serve:
+        # What cannot be served is said before anybody waits for the clinic.
+        check_bind(settings)
+        check_free(settings.bind)
     if settings.data.exists() and any(settings.data.iterdir()):
         raise CommandFailed(Exit.FAILED, "the directory is not empty; a demo clinic is made in a new one")
     say("Making a demo clinic of invented people …")
@@ -44,8 +51,5 @@ def command(settings: Settings, years: float, therapists: int, no_serve: bool, a
     }
     put(document, as_json, table([(role, token) for role, token in demo.tokens.items()]))
     say(f"{len(demo.clients)} clients, {demo.events} entries in the log. The tokens are shown only now.")
-    if no_serve:
-        return
-    from ops.serve import serve
-
-    serve(settings, lambda: say(f"Open http://{settings.bind}/docs - stop with Ctrl-C."))
+    if not no_serve:
+        serve(settings, lambda: say(f"The demo clinic is served on http://{settings.bind}. Stop it with Ctrl-C."))
