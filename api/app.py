@@ -121,7 +121,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _document(api: Api) -> dict[str, Any]:
-    return msgspec.json.decode(msgspec.json.encode(api.spec.to_dict()))  # type: ignore[no-any-return]
+    return msgspec.json.decode(msgspec.json.encode(api.spec.to_dict()))  # type: ignore[no-any-return]  # JSON of an object
 
 
 def _routes() -> tuple[Flask, Api]:

@@ -11,7 +11,7 @@ from api.calls import Change
 from api.concept import Concept
 from api.consents import ReasonBody
 from api.door import changes
-from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, words
+from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, Words
 from api.json_body import LARGE_BYTES
 from records.assessments import COMPLETED_BY, mark_assessment_entered_in_error, record_assessment
 from records.measures import MEASURES
@@ -43,7 +43,7 @@ class RiskBody(Body):
     level = Code(LEVELS, required=True)
     formulation = Text(required=True)
     findings = fields.Nested(FindingsBody, allow_none=True)
-    details = words(AREAS, name="risk-details", allow_none=True)
+    details = Words(AREAS, allow_none=True)
     protective_factors = Text(allow_none=True)
     actions = Text(allow_none=True)
     who_told = Text(allow_none=True)

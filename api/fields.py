@@ -201,12 +201,30 @@ class QueryFlag(fields.Boolean):
         return bool(value == "true")
 
 
-def words(keys: Collection[str], **settings: Any) -> fields.Nested:
-    """Return a field of texts under known keys, such as the sections of a note."""
-    name = "".join(part.capitalize() for part in settings.pop("name").split("-"))
-    most = settings.pop("most", TEXT_LENGTH)
-    schema = type(name, (Body,), {key: Text(most) for key in keys})
-    return fields.Nested(schema, **settings)
+class Words(fields.Dict):
+    """Texts under known keys, such as the sections of a note."""
+
+    def __init__(self, keys: Collection[str], most: int = TEXT_LENGTH, **settings: Any) -> None:
+        self._texts = Text(most)
+        self._keys = frozenset(keys)
+        described = {"type": "string", "maxLength": most, "pattern": TEXT_PATTERN}
+        metadata = {"properties": dict.fromkeys(keys, described), "additionalProperties": False}
+        super().__init__(metadata=metadata, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValidationError("Is not an object.")
+        if not self._keys.issuperset(value):
+            raise ValidationError("Holds a field that is not known.")
+        wrong: dict[str, Any] = {}
+        for key, text in value.items():
+            try:
+                self._texts.deserialize(text, key, value)
+            except ValidationError as error:
+                wrong[key] = error.messages
+        if wrong:
+            raise ValidationError(wrong)
+        return value
 
 
 def faults(messages: Any, schema: Schema, place: str) -> list[Fault]:

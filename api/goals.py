@@ -10,7 +10,7 @@ from flask import Response
 from api.calls import Change
 from api.concept import Concept
 from api.door import changes
-from api.fields import Body, Code, Id, Instant, Text, Whole, words
+from api.fields import Body, Code, Id, Instant, Text, Whole, Words
 from records.goals import ANCHORS, CHANGES, SCALES, WEIGHTS, Party, Scope, change_goal, rate_goal, set_goal
 
 WORST, BEST = -2, 10
@@ -22,7 +22,7 @@ class GoalBody(Body):
     id = Id()
     text = Text(required=True)
     scale = Code(SCALES, required=True)
-    anchors = words(ANCHORS, name="goal-anchors", allow_none=True)
+    anchors = Words(ANCHORS, allow_none=True)
     baseline = Whole(WORST, BEST, allow_none=True)
     importance = Whole(WEIGHTS[0], WEIGHTS[-1])
     difficulty = Whole(WEIGHTS[0], WEIGHTS[-1])

@@ -15,7 +15,7 @@ from api.calls import Change, Reading
 from api.concept import Concept
 from api.consents import SHA256_PATTERN, ReasonBody
 from api.door import PastQuery, changes, reads
-from api.fields import NOTE_LENGTH, Body, Code, Id, Text, words
+from api.fields import NOTE_LENGTH, Body, Code, Id, Text, Words
 from api.json_body import LARGE_BYTES
 from projections.note_view import NOTE_VIEW, NoteDocument
 from records.drafts import DRAFT_VIEW, Draft
@@ -28,7 +28,7 @@ class TextBody(Body):
     """The text of a note, section by section, as its format has them."""
 
     format = Code(FORMATS, required=True)
-    sections = words(SECTIONS, name="note-sections", most=NOTE_LENGTH, required=True)
+    sections = Words(SECTIONS, most=NOTE_LENGTH, required=True)
 
 
 class DraftBody(TextBody):
