@@ -4,7 +4,8 @@ Source: DESIGN (Views); CRYPTO 1 (mutable sealed rows).
 
 - A row holds the fold of a client's record up to a version. It is sealed for its place, its fold's schema and the leaf
   of the last event that it includes, so another client's row, an older one or an altered one never opens.
-- Reading takes the row, asks the log once for that event and all newer ones, and opens only the newer. So a reading is
+- A fold that was shown a moment ago is still held in memory (`projections.held_folds`) and moved on from there. Else
+  reading takes the row, asks the log once for that event and all newer ones, and opens only the newer. So a reading is
   never stale, and no background work is needed.
 - Where the fold moved, the row is stored again in the commit of the access entry: only forward, but over a row that
   did not open.
@@ -19,12 +20,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
+from projections.held_folds import Held, HeldFolds
 from records.errors import KeyMissing, SealBroken
 from records.event import Recorded
-from records.ledger import decode_entry, entry_hash
+from records.ledger import NO_LEAF, decode_entry, entry_hash
 from records.reader import Reader
 from records.sealing import Place, key_id_of, open_row, seal_row
 from records.store.unit import RowPut, SealedRow, StoredRow
@@ -55,17 +58,23 @@ class Snapshot(Generic[State]):
         self.apply = apply
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(state)
+        self._of_readers: WeakKeyDictionary[Reader, HeldFolds[State]] = WeakKeyDictionary()
 
     def read_through(self, reader: Reader, client_id: UUID) -> ReadThrough[State]:
         """Return the fold of a client's record up to its last event; version 0 where there is no record.
 
-        Cost: one row, one range of the log, and opening what is newer than the row (everything, without a row).
+        Cost: one range of the log, and opening what is newer than the fold held in memory, else than the row
+        (everything, without a row). Nobody may change the state.
 
         Raises:
             KeyMissing: the client's key is not there.
             LedgerMismatch: the log itself is not what was written.
         """
-        return self.read_row(reader, client_id, reader.sealed_row(self.place, client_id))
+        found = self._from_memory(reader, client_id)
+        if found is None:
+            found = self.read_row(reader, client_id, reader.sealed_row(self.place, client_id))
+            self._hold(reader, client_id, found.state, found.leaf, None)
+        return found
 
     def read_row(self, reader: Reader, client_id: UUID, row: SealedRow | None) -> ReadThrough[State]:
         """Return the fold from a row that was fetched already; see `read_through`."""
@@ -75,7 +84,8 @@ class Snapshot(Generic[State]):
                 return found
         rows = reader.rows(client_id)
         state = self._fold(self.new(), reader, client_id, rows)
-        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=row is None))
+        leaf = entry_hash(rows[-1].entry) if rows else NO_LEAF
+        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=row is None), leaf)
 
     def follow(self, reader: Reader, client_id: UUID, state: State) -> ReadThrough[State]:
         """Move a fold that is held in memory on to the record's last event.
@@ -85,9 +95,11 @@ class Snapshot(Generic[State]):
         """
         rows = reader.rows(client_id, after=state.version)
         if not rows:
-            return ReadThrough(state, ())
+            return ReadThrough(state, (), NO_LEAF)
         state = self._fold(state, reader, client_id, rows)
-        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=True))
+        return ReadThrough(
+            state, self._puts(reader, client_id, state, rows, only_forward=True), entry_hash(rows[-1].entry)
+        )
 
     def seal(self, reader: Reader, client_id: UUID, state: State, leaf: bytes, *, only_forward: bool = True) -> RowPut:
         """Return the row of a fold that ends with the event of this leaf."""
@@ -112,9 +124,43 @@ class Snapshot(Generic[State]):
             # A key that is missing for the events too is said when those are opened.
             return None
         if not newer:
-            return ReadThrough(state, ())
+            return ReadThrough(state, (), leaf)
         state = self._fold(state, reader, client_id, newer)
-        return ReadThrough(state, self._puts(reader, client_id, state, newer, only_forward=True))
+        puts = self._puts(reader, client_id, state, newer, only_forward=True)
+        return ReadThrough(state, puts, entry_hash(newer[-1].entry))
+
+    def _from_memory(self, reader: Reader, client_id: UUID) -> ReadThrough[State] | None:
+        folds = self._folds(reader)
+        held = folds.get(client_id)
+        if held is None:
+            return None
+        try:
+            reader.record_key(client_id)
+        except KeyMissing:
+            folds.forget(client_id)
+            raise
+        newer = reader.rows(client_id, after=held.version)
+        if not newer:
+            return ReadThrough(held.state, (), held.leaf)
+        if decode_entry(newer[0].entry).prev_stream_leaf != held.leaf:
+            folds.forget(client_id)
+            return None
+        state = self._fold(self._decoder.decode(held.content), reader, client_id, newer)
+        content = self._encoder.encode(state)
+        leaf = entry_hash(newer[-1].entry)
+        self._hold(reader, client_id, state, leaf, content)
+        return ReadThrough(state, self._puts(reader, client_id, state, newer, only_forward=True), leaf)
+
+    def _hold(self, reader: Reader, client_id: UUID, state: State, leaf: bytes, content: bytes | None) -> None:
+        if state.version and not state.gaps:
+            held = Held(state.version, leaf, state, content or self._encoder.encode(state))
+            self._folds(reader).keep(client_id, held)
+
+    def _folds(self, reader: Reader) -> HeldFolds[State]:
+        folds = self._of_readers.get(reader)
+        if folds is None:
+            folds = self._of_readers.setdefault(reader, HeldFolds())
+        return folds
 
     def _fold(self, state: State, reader: Reader, client_id: UUID, rows: list[StoredRow]) -> State:
         for recorded in reader.open(client_id, rows):
@@ -130,7 +176,8 @@ class Snapshot(Generic[State]):
 
 
 class ReadThrough(NamedTuple, Generic[State]):
-    """A fold at its newest, and the row to store in the commit of the access entry, where it moved."""
+    """A fold at its newest, the row to store in the commit of the access entry where it moved, and its last leaf."""
 
     state: State
     puts: tuple[RowPut, ...]
+    leaf: bytes
