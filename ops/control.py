@@ -92,7 +92,11 @@ class ControlServer:
         with connection, connection.makefile("rwb") as stream:
             connection.settimeout(ASKING_SECONDS)
             try:
-                asked = msgspec.json.decode(stream.readline(MAX_LINE_BYTES), type=_Asked)
+                line = stream.readline(MAX_LINE_BYTES)
+                if not line:
+                    # Somebody only looked whether a service is here.
+                    return
+                asked = msgspec.json.decode(line, type=_Asked)
                 connection.settimeout(None)
 
                 def progress(done: int, of: int) -> None:
@@ -110,7 +114,8 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001 - the service's edge towards commands, which get sentence and code
             log("warning", "control.refused", duty=asked.duty, error=type(error).__name__)
             return _Told(error=sentence(error), exit=exit_code(error), done=True)
-        log("info", "control.done", duty=asked.duty)
+        # A report comes in many pages; each is in the access log, and none needs a line here.
+        log("debug" if asked.duty.endswith(".page") else "info", "control.done", duty=asked.duty)
         return _Told(result=result, done=True)
 
 

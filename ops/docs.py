@@ -53,8 +53,8 @@ def commands_page() -> str:
     """Return the page of commands."""
     codes = [(str(int(code)), meaning) for code, meaning in MEANINGS.items()]
     parts = [_table(("exit code", "means"), codes)]
-    for path, command in _commands(cli, ("wellkept",)):
-        context = click.Context(command, info_name=" ".join(path))
+    for context in _commands(cli.make_context("wellkept", [], resilient_parsing=True)):
+        command, path = context.command, context.command_path.split()
         usage = command.collect_usage_pieces(context)
         parts += [f"## `{' '.join([*path, *usage])}`", _sentence(command.help, " ".join(path))]
         options = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
@@ -161,15 +161,16 @@ def _grant(grant: Grant | None) -> str:
     return f"{relations} {purposes}".strip()
 
 
-def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _commands(context: click.Context) -> Iterator[click.Context]:
+    """Yield a context for each command that does something; what the group sets holds in all of them."""
+    command = context.command
     if not isinstance(command, click.Group):
-        yield path, command
+        yield context
         return
-    context = click.Context(command)
     for name in command.list_commands(context):
         inner = command.get_command(context, name)
         if inner is not None:
-            yield from _commands(inner, (*path, name))
+            yield from _commands(click.Context(inner, parent=context, info_name=name))
 
 
 def _leaves(error: type[errors.WellkeptError]) -> Iterator[type[errors.WellkeptError]]:

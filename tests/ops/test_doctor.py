@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from ops.wiring import open_clinic
@@ -182,3 +183,23 @@ def test_no_clinic_ends_with_4_and_nothing_more(tmp_path: Path) -> None:
 def test_a_setting_that_nothing_uses_is_said(data: Path) -> None:
     _, found = examine(data, WELLKEPT_ANCHOR="/mnt/elsewhere")
     assert "WELLKEPT_ANCHOR" in next(row["detail"] for row in found["warn"] if row["check"] == "settings")
+
+
+@pytest.mark.postgres
+def test_on_postgresql_a_trigger_that_is_off_and_a_row_that_is_gone_are_found(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    environment = {"WELLKEPT_DATABASE_URL": postgres_url}
+    data = tmp_path / "clinic"
+    init(data, **environment)
+    assert examine(data, **environment)[0] == 0
+    with psycopg.connect(postgres_url, autocommit=True) as session:
+        session.execute("ALTER TABLE stored_events DISABLE TRIGGER events_are_kept")
+        code, found = examine(data, **environment)
+        assert (code, failed(found)) == (3, ["schema"])
+        assert "events_are_kept" in found["fail"][0]["detail"]
+        session.execute("DELETE FROM stored_events")
+        session.execute("ALTER TABLE stored_events ENABLE TRIGGER events_are_kept")
+    code, found = examine(data, **environment)
+    assert code == 3
+    assert {"keys", "chains"} >= set(failed(found)) >= {"chains"}

@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPSConnection
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from ops.control import NAME
 from ops.exits import CommandFailed
@@ -160,3 +170,42 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, postgres_url: s
                     break
             gone.wait(0.1)
         assert gone.is_set()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    (folder / "chain.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(pem)
+    return folder / "chain.pem", folder / "key.pem"
+
+
+def test_it_speaks_https_with_a_certificate(data: Path, tmp_path: Path) -> None:
+    chain, key = self_signed(tmp_path)
+    service = Served(data, WELLKEPT_TLS_CERTIFICATE_FILE=str(chain), WELLKEPT_TLS_KEY_FILE=str(key))
+    try:
+        address = service.url.removeprefix("http://")
+        context = ssl.create_default_context(cafile=str(chain))
+        assert service.process.stdout is not None
+        assert service.process.stdout.readline().decode().strip() == f"https://{address}"
+        host, _, port = address.rpartition(":")
+        until = time.monotonic() + 30
+        while True:
+            try:
+                connection = HTTPSConnection(host, int(port), context=context, timeout=10)
+                connection.request("GET", "/healthz")
+                break
+            except ConnectionError:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        assert service.stop() == 0
