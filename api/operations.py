@@ -22,7 +22,7 @@ from api.problems import MEDIA_TYPE, ROWS, ProblemSchema
 from records.actors import Purpose
 
 SECURITY = "token"
-READ_PROBLEMS = (400, 401, 403, 429, 500, 503)
+READ_PROBLEMS = (400, 401, 403, 422, 429, 500, 503)
 CHANGE_PROBLEMS = (400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503)
 
 ETAG: dict[str, Any] = {

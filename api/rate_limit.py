@@ -4,7 +4,7 @@ Source: CONTRACT (each token has a rate limit; unauthenticated failures are one 
 
 - Each token has a bucket that fills at a steady rate. An empty bucket answers 429 before anything is written.
 - Buckets are kept in memory, one per token that was good; a process that starts anew starts with full ones.
-- Failed sign-ins name nobody, so they are summed: the first one is told at once, those of the minute after it together.
+- Failed sign-ins name nobody, so each process sums them: the first is told at once, those of the next minute together.
 
 It reads no clock of its own: monotonic seconds are handed in.
 """
@@ -72,4 +72,10 @@ class FailedSignIns:
             if not self._count or not (now or at - self._told_at >= MINUTE_SECONDS):
                 return
             count, self._count, self._told_at = self._count, 0, at
-        self._tell(count)
+        try:
+            self._tell(count)
+        except BaseException:
+            # What could not be told is part of the next sum.
+            with self._lock:
+                self._count += count
+            raise

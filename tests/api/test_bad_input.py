@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -114,6 +115,21 @@ def test_large_bodies(served: Served) -> None:
         answered = served.post(path, None, data=b"x" * size, headers={"Content-Type": "application/json"})
         assert answered.status_code == 413
         refused_without_a_trace(served, answered.text, events)
+
+
+@pytest.mark.parametrize(("size", "status"), [(64 * 1024, 400), (64 * 1024 + 1, 413), (10_000_000, 413)])
+def test_bodies_that_do_not_tell_their_length(served: Served, size: int, status: int) -> None:
+    events = served.events()
+    answered = served.post(
+        "/consents",
+        None,
+        data=None,
+        input_stream=BytesIO(b"x" * size),
+        headers={"Content-Type": "application/json"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answered.status_code == status
+    refused_without_a_trace(served, answered.text, events)
 
 
 def test_a_long_note_is_kept(served: Served) -> None:

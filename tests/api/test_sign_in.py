@@ -13,6 +13,7 @@ import pytest
 
 from api.rate_limit import FailedSignIns, Rate, RateLimit
 from records.actors import Role
+from records.errors import NotStored
 from records.staff import change_role, disable_account, issue_token, revoke_token
 from tests.api.caller import DESK, Served, T
 from tests.clinic import make_clinic
@@ -184,6 +185,25 @@ def test_what_is_left_of_a_sum_can_be_told_at_once() -> None:
     assert told == [1]
     failures.flush(now=True)
     assert told == [1, 1]
+
+
+def test_a_sum_that_cannot_be_told_is_kept() -> None:
+    told: list[int] = []
+    full = [True]
+
+    def tell(count: int) -> None:
+        if full:
+            raise NotStored("the disk is full")
+        told.append(count)
+
+    ticks = Ticks()
+    failures = FailedSignIns(tell, ticks)
+    with pytest.raises(NotStored):
+        failures.add()
+    full.clear()
+    ticks.seconds += 61
+    failures.add()
+    assert told == [2]
 
 
 def test_public_addresses_need_no_token(served: Served) -> None:

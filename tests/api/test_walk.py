@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from tests.api.caller import CLERK, DESK, OFFICER, S, Served, T, ahead
+from tests.clinic import make_clinic
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """A clinic on each engine in turn."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    clinic = make_clinic(tmp_path / "clinic", database_url=url)
+    yield Served(clinic)
+    clinic.close()
 
 
 def test_from_registration_to_who_looked(served: Served) -> None:
