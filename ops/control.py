@@ -181,8 +181,9 @@ def _short_path(path: Path) -> Iterator[str]:
 def _peer(connection: socket.socket) -> int:
     """Return the id of the system user at the other end, as the kernel says."""
     if sys.platform == "linux":
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", raw)[1])
-    # LOCAL_PEERCRED gives macOS's `struct xucred`: its version, then the user's id.
-    raw = connection.getsockopt(0, 1, 76)
-    return int(struct.unpack_from("II", raw)[1])
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        user_id = struct.unpack("3i", credentials)[1]
+    else:
+        # LOCAL_PEERCRED gives macOS's `struct xucred`: its version, then the user's id.
+        user_id = struct.unpack_from("II", connection.getsockopt(0, 1, 76))[1]
+    return int(user_id)

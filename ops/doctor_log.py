@@ -69,7 +69,7 @@ def _postgres(url: str) -> Iterator[Finding]:
 
     try:
         with psycopg.connect(url, autocommit=True) as connection:
-            settings = dict(
+            durability: dict[str, str] = dict(
                 connection.execute(
                     "SELECT name, setting FROM pg_settings"
                     " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
@@ -82,10 +82,10 @@ def _postgres(url: str) -> Iterator[Finding]:
     except psycopg.Error:
         yield fail("database", "The database cannot be reached.", Exit.FAILED)
         return
-    off = [name for name in ("fsync", "full_page_writes") if settings[name] != "on"]
+    off = [name for name in ("fsync", "full_page_writes") if durability[name] != "on"]
     if off:
         yield fail("durability", f"{' and '.join(off)} must be on.", Exit.FAILED)
-    elif settings["synchronous_commit"] not in ("on", "remote_apply"):
+    elif durability["synchronous_commit"] not in ("on", "remote_apply"):
         yield warn("durability", "synchronous_commit is off by default; our connections turn it on for themselves.")
     else:
         yield ok("durability", "fsync, full_page_writes and synchronous_commit are on.")
