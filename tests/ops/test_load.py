@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from ops import load_mapping
 from ops.invented_names import FAMILY, GIVEN, invented_name, invented_staff_name
-from ops.load import LoadReport, Refusal, load_file
+from ops.load import load_file
 from ops.load_data import TYPES
 from ops.load_format import UnreadableLine, outline_of
 from ops.wiring import Clinic, found, open_clinic
@@ -22,18 +20,13 @@ from records.actors import Actor, Role
 from records.assessments import AssessmentRecorded
 from records.client_record import ClientRecord
 from records.clinic_policy import ClinicPolicy
-from records.drafts import open_draft
 from records.errors import RuleBroken
-from records.event import Event, Recorded
-from records.goals import GoalAbandoned, GoalRated
-from records.ledger import KeyClass, decode_entry
-from records.notes import NoteSigned
+from records.event import Recorded
 from records.registration import ClientRegistered
-from records.sessions import SessionBreachRecorded, SessionHeld
+from records.sessions import SessionBreachRecorded
 from tests.check import check_store
+from tests.ops.clinic_year import ROOT, YEAR, Loaded, Script, clients, load
 
-ROOT = Path(__file__).parent.parent.parent
-YEAR = ROOT / "reference" / "clinic-year.jsonl.gz"
 DOCUMENT = ROOT / "docs" / "how-to" / "load-a-clinic-year.md"
 
 LINES = 46_996
@@ -53,36 +46,12 @@ SKIPPED = {
 }
 
 
-class Loaded(NamedTuple):
-    """A loaded clinic, what was reported, and every (done, all) that was told meanwhile."""
-
-    clinic: Clinic
-    report: LoadReport
-    told: list[tuple[int, int]]
-
-
-def load(folder: Path, file: Path, url: str | None = None) -> Loaded:
-    found(folder / "clinic", "Hill Clinic", ClinicPolicy(), database_url=url)
-    clinic = open_clinic(folder / "clinic", database_url=url)
-    told: list[tuple[int, int]] = []
-    try:
-        return Loaded(clinic, load_file(clinic, file, lambda *progress: told.append(progress)), told)
-    except BaseException:
-        clinic.close()
-        raise
-
-
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     """The whole year on SQLite."""
     loaded = load(tmp_path_factory.mktemp("year"), YEAR)
     yield loaded
     loaded.clinic.close()
-
-
-def clients(clinic: Clinic) -> list[UUID]:
-    entries = (decode_entry(raw) for _, raw in clinic.store.key_entries())
-    return [entry.stream for entry in entries if entry.key_class is KeyClass.RECORD]
 
 
 def everything(clinic: Clinic) -> Iterator[tuple[UUID, list[Recorded]]]:
@@ -186,225 +155,13 @@ def test_the_years_sums_are_those_of_the_file(year: Loaded) -> None:
     assert kinds["ConsentWithdrawn"] == 21
 
 
-# --- small files
-
-
-class Script:
-    """Lines of a small file, in the order in which they are written."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
-
-    def line(self, t: str, stream: str, type_: str, actor: str, **data: Any) -> Script:
-        self.lines.append({"t": f"2021-{t}:00", "stream": stream, "type": type_, "actor": actor, "data": data})
-        return self
-
-    def opened(self, *, modality: str = "DIT", episode_format: str = "individual") -> Script:
-        self.line("03-01T09:00", "client-1", "client.registered", "admin-0", dob="1981", lang="other")
-        facts = {"format": episode_format, "modality": modality, "participants": ["client-1"], "referral": "gp"}
-        return self.line("03-01T09:00", "episode-1", "episode.opened", "admin-0", **facts)
-
-    def booked(self, t: str, session: str, start: str) -> Script:
-        plan = {"episode": "episode-1", "start": f"2021-{start}:00", "minutes": 50, "mode": "11"}
-        return self.line(t, session, "session.booked", "admin-0", **plan)
-
-    def held(self, t: str, session: str, number: int) -> Script:
-        self.line(t, session, "session.attendance", "therapist-0", code="5")
-        return self.line(t, session, "session.held", "therapist-0", number=number, phase=None, methods=["DIT"])
-
-    def consented(self, t: str = "03-02T10:00") -> Script:
-        facts = {"consent": "consent-1", "kind": "treatment", "form": "treatment@3"}
-        return self.line(t, "client-1", "consent.given", "therapist-0", **facts)
-
-    def drafted(self, t: str, note: str, session: str, kind: str = "progress", **more: Any) -> Script:
-        facts = {"session": session, "kind": kind, "text": "We met.", **more}
-        return self.line(t, note, "note.drafted", "therapist-0", **facts)
-
-    def write(self, folder: Path) -> Path:
-        file = folder / "small.jsonl"
-        file.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        return file
+# --- files that are not what they should be
 
 
 @pytest.fixture
 def script() -> Script:
     """An empty file."""
     return Script()
-
-
-@pytest.fixture
-def loading(tmp_path: Path) -> Iterator[Any]:
-    """Load a script into a new clinic; return the clinic, the report and the one client's events."""
-    opened: list[Clinic] = []
-
-    def run(script: Script) -> tuple[Clinic, LoadReport, list[Event]]:
-        loaded = load(tmp_path, script.write(tmp_path))
-        opened.append(loaded.clinic)
-        ids = clients(loaded.clinic)
-        events = [each.event for each in loaded.clinic.service.reader.events(ids[0])] if ids else []
-        check_store(loaded.clinic.store)
-        return loaded.clinic, loaded.report, events
-
-    yield run
-    for clinic in opened:
-        clinic.close()
-
-
-def names(events: list[Event]) -> list[str]:
-    return [type(event).__name__ for event in events]
-
-
-def test_a_booking_before_the_registration_waits_for_it(loading: Any, script: Script) -> None:
-    script.booked("02-27T12:00", "session-1", "03-02T10:00").opened()
-    _, report, events = loading(script)
-    assert (report.accepted, report.refused) == (3, {})
-    assert names(events) == ["ClientRegistered", "EpisodeOpened", "SessionBooked"]
-    assert {event.originally_recorded_at for event in events} == {datetime(2021, 3, 1, 9, tzinfo=UTC)}
-
-
-def test_a_booking_whose_episode_never_opens_is_refused_at_the_end(loading: Any, script: Script) -> None:
-    script.booked("02-27T12:00", "session-1", "03-02T10:00")
-    _, report, _ = loading(script)
-    assert report.refusals == (Refusal(1, "unknown-item", "episode"),)
-
-
-def test_times_are_the_clinics_and_never_go_back(loading: Any, script: Script) -> None:
-    script.opened().consented("07-01T09:00").booked("07-01T09:00", "session-1", "07-08T10:00")
-    script.booked("06-01T09:00", "session-2", "07-09T10:00")
-    _, _, events = loading(script)
-    assert [event.occurred_at.hour for event in events] == [9, 9, 8, 8, 8]
-    assert events[-1].occurred_at == datetime(2021, 7, 1, 8, tzinfo=UTC)
-
-
-def test_a_session_held_after_the_consent_was_withdrawn_is_refused_and_recorded(loading: Any, script: Script) -> None:
-    script.opened().consented().booked("03-02T10:00", "session-1", "03-02T11:00").held("03-02T11:00", "session-1", 1)
-    script.line("03-03T09:00", "client-1", "consent.withdrawn", "therapist-0", consent="consent-1")
-    script.booked("03-03T10:00", "session-2", "03-09T11:00")
-    items = {"session": "session-2", "measure": "GAD-7", "total": 7, "items": [1] * 7}
-    script.line("03-09T10:50", "client-1", "measure.recorded", "client-1", **items)
-    script.held("03-09T11:00", "session-2", 2)
-    script.drafted("03-09T12:00", "note-1", "session-2", format="DAP")
-    script.line("03-09T12:05", "note-1", "note.signed", "therapist-0")
-    _, report, events = loading(script)
-    assert [(each.rule, each.what, each.kept) for each in report.refusals] == [
-        ("consent-missing", "treatment", None),
-        ("consent-missing", "treatment", "breach"),
-    ]
-    tail = names(events)[-6:]
-    assert tail == [
-        "ConsentWithdrawn",
-        "AssessmentRecorded",
-        "SessionHeld",
-        "SessionBreachRecorded",
-        "AttendanceRecorded",
-        "NoteSigned",
-    ]
-    held = [event for event in events if isinstance(event, SessionHeld)]
-    assert [(each.number, each.mode, each.booked) for each in held] == [(1, "11", True), (2, "11", False)]
-    note = events[-1]
-    assert isinstance(note, NoteSigned)
-    assert (note.format, note.sections, note.late_entry) == ("DAP", {"data": "We met."}, False)
-
-
-def test_remote_sessions_need_no_consent_of_their_own_and_others_need_theirs(loading: Any, script: Script) -> None:
-    clinic, _, _ = loading(script.opened())
-    policy = clinic.service.directory.clinic.policy
-    assert policy.consents_for("mode.11", "mode.02") == ()
-    assert policy.consents_for("session.treatment", "method.EMDR", "method.touch") == ("treatment", "emdr", "touch")
-
-
-def test_what_a_client_filled_in_is_entered_by_the_therapist(loading: Any, script: Script) -> None:
-    script.opened().consented()
-    script.line("03-02T11:00", "client-1", "goal.set", "therapist-0", goal="goal-1", text="Sleep through")
-    script.line("03-02T11:01", "client-1", "goal.rated", "client-1", goal="goal-1", score=3)
-    script.line("03-02T11:02", "client-1", "goal.closed", "therapist-0", goal="goal-1", status="abandoned")
-    facts = {"session": "session-9", "measure": "WSAS", "total": 16}
-    script.line("03-02T11:03", "client-1", "measure.recorded", "client-1", **facts)
-    clinic, report, events = loading(script)
-    assert report.refused == {}
-    rated, closed, assessed = events[-3:]
-    assert isinstance(rated, GoalRated)
-    assert isinstance(closed, GoalAbandoned)
-    assert isinstance(assessed, AssessmentRecorded)
-    assert (rated.rater, closed.reason) == ("client", load_mapping.GOAL_GIVEN_UP)
-    assert (assessed.reported_by, assessed.score_only, assessed.session_id) == ("client", True, None)
-    by = {clinic.service.directory.staff[UUID(event.entered_by)].role for event in (rated, closed, assessed)}
-    assert by == {Role.THERAPIST}
-
-
-def test_a_flag_must_be_the_answers_own_prompt(loading: Any, script: Script) -> None:
-    script.opened().consented()
-    for day, item9, flag in (("04", 2, 2), ("05", 2, 1), ("06", 0, 1)):
-        facts = {"session": "session-1", "measure": "PHQ-9", "total": item9, "items": [0] * 8 + [item9]}
-        script.line(f"03-{day}T10:00", "client-1", "measure.recorded", "client-1", **facts)
-        script.line(f"03-{day}T10:00", "client-1", "risk.flag_raised", "system", item9=flag, session="session-1")
-        script.line(f"03-{day}T11:00", "client-1", "risk.flag_cleared", "therapist-0")
-    _, report, events = loading(script)
-    assert report.skipped == {"derived": 1}
-    assert report.refused == {"no-risk-prompt": 2, "risk-flag-differs": 1}
-    assert names(events).count("RiskPromptCleared") == 2
-
-
-def test_a_total_that_is_not_the_answers_own_is_refused(loading: Any, script: Script) -> None:
-    facts = {"session": "session-1", "measure": "GAD-7", "total": 8, "items": [1] * 7}
-    script.opened().consented().line("03-03T10:00", "client-1", "measure.recorded", "client-1", **facts)
-    _, report, events = loading(script)
-    assert report.refused == {"total-differs": 1}
-    assert "AssessmentRecorded" not in names(events)
-
-
-def test_a_draft_that_was_never_signed_stays_a_draft(loading: Any, script: Script) -> None:
-    script.opened().consented().booked("03-02T10:00", "session-1", "03-02T11:00").held("03-02T11:00", "session-1", 1)
-    clinic, report, events = loading(script.drafted("03-02T12:00", "note-1", "session-1"))
-    assert report.refused == {}
-    assert "NoteSigned" not in names(events)
-    rows = clinic.service.reader.sealed_rows("draft")
-    author = next(str(key) for key, each in clinic.service.directory.staff.items() if each.role is Role.THERAPIST)
-    draft = open_draft(clinic.service.reader, clients(clinic)[0], rows[0].row_id, author)
-    assert draft is not None
-    assert draft[1].sections == {"text": "We met."}
-
-
-def test_parts_of_other_concepts_are_skipped_by_their_kind(loading: Any, script: Script) -> None:
-    script.opened(modality="group", episode_format="group").booked("03-01T10:00", "session-1", "03-02T11:00")
-    script.held("03-02T11:00", "session-1", 1).drafted("03-02T12:00", "note-1", "session-1")
-    script.line("03-02T13:00", "episode-1", "letter.given", "therapist-0", text="Goodbye")
-    script.line("03-02T14:00", "client-1", "weather.noted", "therapist-0", rain=True)
-    script.line("03-02T15:00", "client-1", "record.viewed", "therapist-0", part="dreams", purpose="TREAT")
-    _, report, events = loading(script)
-    assert report.skipped == {"group": 5, "letter": 1, "unknown": 2}
-    assert names(events) == ["ClientRegistered"]
-
-
-def test_who_has_no_account_or_no_part_is_refused(loading: Any, script: Script) -> None:
-    script.opened().consented()
-    script.line("03-03T10:00", "client-1", "record.viewed", "visitor-1", part="note", purpose="TREAT")
-    script.line("03-03T11:00", "client-1", "record.viewed", "admin-0", part="note", purpose="TREAT")
-    script.line("03-03T12:00", "client-1", "record.viewed", "therapist-0", part="note", purpose="HCOMPL")
-    clinic, report, _ = loading(script)
-    assert [(each.rule, each.what) for each in report.refusals] == [
-        ("not-permitted", "actor"),
-        ("not-permitted", "role"),
-        ("not-permitted", "purpose"),
-    ]
-    assert clinic.service.reader.access_events(clients(clinic)[0]) == []
-
-
-def test_a_note_in_error_and_its_addendum_keep_their_words(loading: Any, script: Script) -> None:
-    script.opened().consented().booked("03-02T10:00", "session-1", "03-02T11:00").held("03-02T11:00", "session-1", 1)
-    script.drafted("03-05T12:00", "note-1", "session-1", format="SOAP")
-    script.line("03-05T12:01", "note-1", "note.signed", "therapist-0")
-    script.line("03-06T12:00", "note-1", "note.addendum", "therapist-0", text="She called.")
-    script.line("03-07T12:00", "note-1", "note.entered_in_error", "therapist-0", reason="wrong client")
-    _, report, events = loading(script)
-    assert report.refused == {}
-    signed, addendum, error = events[-3:]
-    assert isinstance(signed, NoteSigned)
-    assert signed.late_entry
-    assert (addendum.text, error.reason) == ("She called.", "wrong client")  # type: ignore[attr-defined]
-
-
-# --- files that are not what they should be
 
 
 BAD_LINES = {
@@ -449,11 +206,6 @@ def test_a_compressed_file_that_is_cut_or_damaged_loads_nothing(tmp_path: Path) 
         outline_of(file)
 
 
-def test_an_empty_file_loads_nothing_and_says_so(loading: Any, script: Script) -> None:
-    _, report, events = loading(script)
-    assert (report.lines, report.accepted, events) == (0, 0, [])
-
-
 def test_a_clinic_with_clients_refuses_a_second_file(tmp_path: Path, script: Script) -> None:
     clinic, _, _ = load(tmp_path, script.opened().write(tmp_path))
     try:
@@ -464,7 +216,7 @@ def test_a_clinic_with_clients_refuses_a_second_file(tmp_path: Path, script: Scr
 
 
 def test_ids_look_random_and_differ_between_clinics(tmp_path: Path, script: Script) -> None:
-    ids = []
+    ids: list[UUID] = []
     for place in ("one", "two"):
         folder = tmp_path / place
         folder.mkdir()

@@ -236,7 +236,7 @@ def test_what_an_error_interrupts_is_not_committed(checked: Doors) -> None:
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_lines_share_commits_and_every_commit_holds_whole_lines(doors: Doors, size: int) -> None:
     service, store = doors.faulty()
-    migration = Migration(service, store, doors.keyring, doors.watch, events_per_commit=size)  # type: ignore[arg-type]
+    migration = Migration(service, store, doors.keyring, doors.watch, events_per_commit=size)  # type: ignore[arg-type]  # it wraps a Store
     client = registered(doors, migration)
     migration.commit()
     already = store.commits
@@ -253,7 +253,7 @@ def test_lines_share_commits_and_every_commit_holds_whole_lines(doors: Doors, si
 
 def test_a_lost_answer_is_told_and_the_commit_stands_whole(doors: Doors) -> None:
     service, store = doors.faulty()
-    migration = Migration(service, store, doors.keyring, doors.watch)  # type: ignore[arg-type]
+    migration = Migration(service, store, doors.keyring, doors.watch)  # type: ignore[arg-type]  # it wraps a Store
     client = registered(doors, migration)
     store.fails, store.stored = OutcomeUnknown, True
     with pytest.raises(OutcomeUnknown):
