@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.generators import send
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from records.errors import NotStored
@@ -83,6 +84,8 @@ class _Together(psycopg.Pipeline):
         try:
             self._enqueue_sync()
             yield from self._communicate_gen()
+            # What the socket did not take at once must leave too, or both sides would wait for each other.
+            yield from send(self.pgconn)
         finally:
             yield from self._fetch_gen(flush=False)
 

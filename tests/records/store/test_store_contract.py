@@ -92,6 +92,14 @@ def test_a_history_is_cut_where_it_was_asked(store: Store) -> None:
     assert store.history(stream, after=5) == []
 
 
+def test_a_large_unit_is_stored_whole(store: Store) -> None:
+    stream = uuid4()
+    large = Unit(appends=(Append(stream, Kind.EVENT, 0, tuple(sealed(size=4_000) for _ in range(1_000))),))
+    store.commit(large)
+    assert [row.state for row in store.history(stream)] == [each.state for each in large.appends[0].sealed]
+    check_store(store)
+
+
 def test_entries_come_in_pages(store: Store) -> None:
     store.commit(event(uuid4(), 0, 7))
     assert [index for index, _ in store.entries(-1, 3)] == [0, 1, 2]
