@@ -144,7 +144,8 @@ class ClientView:
         if client_id is None:
             raise UnknownClient("a current view is of one client")
         if asked.known_at is None and asked.valid_at is None:
-            state, puts = SNAPSHOT.read_through(reader, client_id)
+            found = SNAPSHOT.read_through(reader, client_id)
+            state, puts = found.state, found.puts
         else:
             events = reader.events(client_id)
             state = fold(each for each in events if counts(each, asked.known_at, asked.valid_at))

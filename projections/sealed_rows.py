@@ -129,6 +129,10 @@ class Snapshot(Generic[State]):
         puts = self._puts(reader, client_id, state, newer, only_forward=True)
         return ReadThrough(state, puts, entry_hash(newer[-1].entry))
 
+    def forget(self, reader: Reader, client_id: UUID) -> None:
+        """Drop what is held in memory of a client, as erasure and a dropped row ask for."""
+        self._folds(reader).forget(client_id)
+
     def _from_memory(self, reader: Reader, client_id: UUID) -> ReadThrough[State] | None:
         folds = self._folds(reader)
         held = folds.get(client_id)
