@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ops.exits import exit_code, sentence
+from ops.logging import configure_logging
 from ops.process_guards import guard_process
 from ops.settings import read_settings
 from ops.terminal import say
@@ -68,6 +69,7 @@ class _Wellkept(click.Group):
 def cli(context: click.Context) -> None:
     """Keep psychotherapy records as encrypted, immutable events in a tamper-evident log."""
     context.obj = read_settings()
+    configure_logging(context.obj.log_level)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import logging
 import logging.config
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -40,13 +40,28 @@ CODES = {
 _SPOKEN = ("_granian", "granian", "psycopg.pool")
 
 
+class _Stderr:
+    """Whatever stderr is when a line is written; it may be another one than when logging was set up."""
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Push it out."""
+        sys.stderr.flush()
+
+
+STDERR = _Stderr()
+
+
 def configure_logging(level: str) -> None:
     """Send the service's log, and that of libraries, to stderr as JSON lines from `level` on."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[_stamp, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, STDERR)),
         cache_logger_on_first_use=False,
     )
     logging.config.dictConfig(library_config(level))
@@ -58,7 +73,9 @@ def library_config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": "ops.logging.LibraryFormatter"}},
-        "handlers": {"lines": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}},
+        "handlers": {
+            "lines": {"class": "logging.StreamHandler", "stream": "ext://ops.logging.STDERR", "formatter": "lines"}
+        },
         "root": {"handlers": ["lines"], "level": max("WARNING", level.upper(), key=_level_number)},
         "loggers": {
             name: {"handlers": ["lines"], "level": max("WARNING", level.upper(), key=_level_number), "propagate": False}

@@ -162,3 +162,23 @@ def test_a_process_of_its_own_ends_with_the_code_and_asks_nothing(tmp_path: Path
     assert ended.returncode == 4
     assert ended.stdout == b""
     assert ended.stderr == b"wellkept: there is no clinic here; `wellkept init` makes one.\n"
+
+
+def test_an_alarm_of_a_command_goes_to_stderr_as_a_line_and_never_into_the_data(tmp_path: Path) -> None:
+    init(tmp_path / "clinic")
+    with closing(sqlite3.connect(tmp_path / "clinic" / "records.db", isolation_level=None)) as outside:
+        outside.execute("DROP TRIGGER events_stand")
+        outside.execute("UPDATE stored_events SET state = x'01'")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WELLKEPT_")}
+    ended = subprocess.run(
+        [*COMMAND, "user", "list", "--data", str(tmp_path / "clinic"), "--json"],
+        env=environment,
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+        check=False,
+    )
+    alarm, said = ended.stderr.decode().splitlines()
+    assert (ended.returncode, ended.stdout) == (3, b"")
+    assert '"code": "alarm.seal-broken"' in alarm
+    assert said.startswith("wellkept: ")
