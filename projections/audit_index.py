@@ -61,8 +61,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of access entries in the order of the ledger.
 
-    Parameters: `client` (UUID), `staff` (actor id), `action`, `purpose`, `from_at`, `to_at` (aware), `limit` (1 to 50),
-    `after` (a ledger index, as `next` gave it).
+    Parameters: `client` (UUID), `staff` (actor id), `action`, `for_purpose` (a code), `from_at`, `to_at` (aware),
+    `limit` (1 to 50), `after` (a ledger index, as `next` gave it).
 
     Attributes:
         position: the ledger index up to which entries were looked for.
@@ -193,7 +193,7 @@ def _indexed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _matcher(parameters: Mapping[str, Any]) -> Callable[[Recorded, AccessRecorded], bool]:
     """Return whether an entry is one of those that were asked for, by what it says itself."""
     client, staff = parameters.get("client"), parameters.get("staff")
-    action, purpose = parameters.get("action"), parameters.get("purpose")
+    action, purpose = parameters.get("action"), parameters.get("for_purpose")
     from_at, to_at = parameters.get("from_at"), parameters.get("to_at")
 
     def matches(recorded: Recorded, event: AccessRecorded) -> bool:
