@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -254,6 +254,3 @@ class Doors:
     def close(self) -> None:
         """Close the clinic."""
         self.clinic.close()
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@
 5. The decision has a route in `api/`, or it is one for commands only (`COMMANDS_ONLY`).
 6. An error has its problem row (`api/problems.py`).
 7. The concept's file has its test file of the same name.
+8. The reference names it: `make docs`, then commit `docs/reference/`.
 """
 
 from __future__ import annotations
@@ -127,6 +128,15 @@ def test_7_a_concept_has_its_tests(concept: ModuleType) -> None:
     name = concept.__name__.removeprefix("records.")
     file = {"access": "access_log"}.get(name, name)
     assert (ROOT / "tests" / "records" / f"test_{file}.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "names"), [("events.md", list(CATALOGUE)), ("errors.md", [leaf.__name__ for leaf in LEAVES])]
+)
+def test_8_the_reference_names_it(page: str, names: list[str]) -> None:
+    text = (ROOT / "docs" / "reference" / page).read_text("utf-8")
+    internal = {errors.LostRace.__name__}
+    assert [name for name in names if f"`{name}`" not in text and name not in internal] == [], "run `make docs`"
 
 
 def test_the_guide_itself_sees_everything() -> None:

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -22,7 +23,9 @@ from tests.check import check_store
 from tests.faults.busy_clinic import sign, text_of
 
 ROOT = Path(__file__).parent.parent.parent
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.02, 0.5
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.0, 0.4
+LINES_FIRST = 60
+"""How much must be said before the moment of the kill is drawn, so that every life proves something."""
 
 
 class Write(NamedTuple):
@@ -71,8 +74,9 @@ def kill_once(data: Path, actor: Actor, clients: list[UUID], threads: int, seed:
         lines: list[str] = []
         reader = threading.Thread(target=lines.extend, args=(process.stdout,))
         reader.start()
-        killed = threading.Event()
-        killed.wait(random.Random(seed).uniform(SHORTEST_SECONDS, LONGEST_SECONDS))
+        while len(lines) < LINES_FIRST and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(random.Random(seed).uniform(SHORTEST_SECONDS, LONGEST_SECONDS))
         process.kill()
         reader.join()
         complaints = process.stderr.read()

@@ -140,7 +140,8 @@ def test_readings_of_one_client_never_conflict(checked: Doors) -> None:
     for thread in threads:
         thread.join()
     assert len(checked.access(client)) == 30
-    assert len(audit_keys(checked)) == 1
+    # Two processes that begin a year at one moment may both say that its key was made; it is one key.
+    assert set(audit_keys(checked)) == {checked.watch().year}
 
 
 def test_the_entry_keeps_the_relation_of_its_moment(checked: Doors) -> None:

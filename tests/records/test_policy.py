@@ -72,10 +72,10 @@ def test_the_table_grants_what_is_written_here_and_nothing_else() -> None:
     expected: dict[str, set[tuple[Role, Relation, Purpose | None]]] = {}
     for action, *grants in GRANTS:
         for grant in grants:
-            role, relation, *purpose = grant.split(":")
-            relations = list(Relation) if relation == "any" else [Relation(relation)]
-            purposes: list[Purpose | None] = [Purpose(purpose[0])] if purpose else [None, *Purpose]
-            for cell in itertools.product([Role(role)], relations, purposes):
+            who, how, *why = grant.split(":")
+            relations = list(Relation) if how == "any" else [Relation(how)]
+            purposes: list[Purpose | None] = [Purpose(why[0])] if why else [None, *Purpose]
+            for cell in itertools.product([Role(who)], relations, purposes):
                 expected.setdefault(action, set()).add(cell)
     assert allowed == expected
 

@@ -20,6 +20,7 @@ from records.errors import (
     NotPermitted,
     NotStored,
     OutcomeUnknown,
+    Refused,
     RuleBroken,
     StaleRecord,
     Unavailable,
@@ -192,13 +193,14 @@ def test_a_rule_that_refuses_a_change_is_named_in_the_entry(checked: Doors) -> N
     client, note = checked.client(), uuid4()
     checked.note(client, note_id=note)
     before = checked.topics(client)
-    for attempt, error in (
-        (lambda: checked.note(client, note_id=note), RuleBroken),
-        (lambda: checked.note(client, format="prose"), InvalidContent),
-        (lambda: checked.note(client, session_id=uuid4()), UnknownItem),
-    ):
+    attempts: list[tuple[dict[str, Any], type[Refused]]] = [
+        ({"note_id": note}, RuleBroken),
+        ({"format": "prose"}, InvalidContent),
+        ({"session_id": uuid4()}, UnknownItem),
+    ]
+    for facts, error in attempts:
         with pytest.raises(error):
-            attempt()
+            checked.note(client, **facts)
 
     reasons = [(entry.action, entry.outcome, entry.reason) for entry in checked.access(client)]
     assert reasons == [
