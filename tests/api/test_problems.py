@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from api.problems import OF_ERRORS, ROWS, name_of
 from records import errors
 from records.errors import IntegrityFailure, WellkeptError
 from records.policy import TABLE
+from records.service import Service
 from tests.api.caller import Served
+from tests.doors import FaultyStore
 
 
 def leaves(above: type[WellkeptError]) -> Iterator[type[WellkeptError]]:
@@ -80,3 +84,33 @@ def test_not_ready_names_its_faults(served: Served) -> None:
     assert answered.status_code == 503
     assert answered.json == {"status": "not-ready", "faults": ["seal"]}
     assert served.call("GET", "/healthz", by=None).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "alarmed"),
+    [
+        (errors.NotStored, "not-stored", False),
+        (errors.OutcomeUnknown, "outcome-unknown", False),
+        (errors.ClinicLocked, "locked", False),
+        (errors.LostRace, "not-stored", False),
+        (errors.KeyMissing, "key-missing", True),
+        (errors.LedgerMismatch, "integrity-failure", True),
+        (errors.SealBroken, "integrity-failure", True),
+    ],
+)
+def test_faults_of_the_log_are_told_as_such(
+    served: Served, error: type[WellkeptError], name: str, alarmed: bool
+) -> None:
+    opened = served.clinic.opened
+    store = FaultyStore(served.clinic.store)
+    service = Service(store, opened.keyring, served.clinic.clock, lambda *told: None)  # type: ignore[arg-type]  # a store
+    served.serve(opened._replace(service=service))
+    store.fails = error  # type: ignore[assignment]  # any error of the log
+    answered = served.get()
+    assert answered.status_code == 503
+    assert answered.headers["Retry-After"]
+    assert answered.json is not None
+    assert answered.json["type"] == f"/problems/{name}"
+    assert [code for code, _ in served.alarms] == ["http.integrity"] * alarmed
+    store.fails = None
+    assert served.get().status_code == 200
