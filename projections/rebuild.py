@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from projections import client_state, roster_state
-from projections.audit_index import AuditIndex
 from projections.sealed_rows import Snapshot
 from records.errors import Erased, IntegrityFailure, KeyMissing
 from records.reader import Reader
@@ -28,6 +27,8 @@ SNAPSHOTS: dict[str, Snapshot[Any]] = {"client_view": client_state.SNAPSHOT, "ro
 """View → its sealed rows."""
 
 AUDIT_INDEX = "audit_index"
+"""It is rebuilt by `AuditIndex.rebuild`."""
+
 VIEWS: tuple[str, ...] = (*SNAPSHOTS, AUDIT_INDEX)
 """The names under which views are rebuilt."""
 
@@ -91,20 +92,6 @@ def rebuild_client_views(
             puts = []
         progress(done, len(clients))
     return Rebuilt(len(clients), events, rows, unreadable)
-
-
-def rebuild(
-    view: str, reader: Reader, store: Store, index: AuditIndex, progress: Progress = lambda done, total: None
-) -> Rebuilt:
-    """Rebuild one view by its name.
-
-    Raises:
-        KeyError: there is no such view.
-    """
-    if view == AUDIT_INDEX:
-        entries = index.rebuild()
-        return Rebuilt(0, entries, entries, 0)
-    return rebuild_client_views(reader, store, (view,), progress)
 
 
 def _rows_of(reader: Reader, client_id: UUID, snapshots: Sequence[Snapshot[Any]]) -> tuple[list[RowPut], int]:

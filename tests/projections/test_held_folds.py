@@ -15,6 +15,7 @@ from projections.held_folds import Held, HeldFolds
 from records.errors import KeyMissing
 from records.store.unit import RowDelete, Unit
 from tests.clinic import StaffedClinic
+from tests.projections.test_sealed_rows import outside
 
 SNAPSHOT = client_state.SNAPSHOT
 
@@ -44,6 +45,18 @@ def test_a_key_that_is_gone_ends_it_at_once(clinic: StaffedClinic) -> None:
     for _ in range(2):
         with pytest.raises(KeyMissing):
             SNAPSHOT.read_through(clinic.reader, client)
+
+
+def test_a_fold_over_a_gap_is_not_held(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    clinic.note(client)
+    row = clinic.store.history(client, 1, 2)[0]
+    outside(clinic, "DROP TRIGGER events_stand")
+    update = "UPDATE stored_events SET state = ? WHERE originator_id = ? AND originator_version = 2"
+    outside(clinic, update, bytes(600), client.hex)
+    assert SNAPSHOT.read_through(clinic.reader, client).state.gaps == [2]
+    outside(clinic, update, row.state, client.hex)
+    assert SNAPSHOT.read_through(clinic.reader, client).state.gaps == []
 
 
 def test_forgetting_is_safe(clinic: StaffedClinic) -> None:

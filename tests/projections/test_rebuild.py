@@ -6,7 +6,7 @@ import pytest
 
 from projections import client_state
 from projections.client_view import CLIENT_VIEW
-from projections.rebuild import SNAPSHOTS, VIEWS, Rebuilt, rebuild, rebuild_client_views
+from projections.rebuild import SNAPSHOTS, VIEWS, Rebuilt, rebuild_client_views
 from records.actors import Role
 from tests.clinic import StaffedClinic
 from tests.projections.test_sealed_rows import outside, read
@@ -38,8 +38,7 @@ def test_a_view_shows_the_same_before_and_after(clinic: StaffedClinic) -> None:
     clinic.note(client, "text")
     before = clinic.see(CLIENT_VIEW, client)
     listed = clinic.see(clinic.opened.roster.client_list, by=Role.FRONT_DESK)
-    for view in VIEWS:
-        rebuild(view, clinic.reader, clinic.store, clinic.opened.audit_index)
+    rebuild_client_views(clinic.reader, clinic.store)
     clinic.reopen()
     assert clinic.see(CLIENT_VIEW, client) == before
     assert clinic.see(clinic.opened.roster.client_list, by=Role.FRONT_DESK) == listed
@@ -50,21 +49,15 @@ def test_one_view_is_rebuilt_by_its_name_and_the_others_stand(clinic: StaffedCli
     client = clinic.register()
     clinic.see(CLIENT_VIEW, client)
     outside(clinic, "DELETE FROM sealed_rows")
-    assert rebuild(view, clinic.reader, clinic.store, clinic.opened.audit_index).rows == 1
+    assert rebuild_client_views(clinic.reader, clinic.store, [view]).rows == 1
     places = {name: len(clinic.store.rows(snapshot.place)) for name, snapshot in SNAPSHOTS.items()}
     assert places == {name: int(name == view) for name in SNAPSHOTS}
 
 
-def test_the_audit_index_is_rebuilt_by_its_name(clinic: StaffedClinic) -> None:
-    client = clinic.register()
-    clinic.see(CLIENT_VIEW, client)
-    assert rebuild("audit_index", clinic.reader, clinic.store, clinic.opened.audit_index).rows == 1
-    assert len(clinic.store.audit_rows(limit=10)) == 1
-
-
 def test_a_view_that_is_not_there_cannot_be_rebuilt(clinic: StaffedClinic) -> None:
     with pytest.raises(KeyError):
-        rebuild("draft", clinic.reader, clinic.store, clinic.opened.audit_index)
+        rebuild_client_views(clinic.reader, clinic.store, ["draft"])
+    assert set(VIEWS) == {*SNAPSHOTS, "audit_index"}
 
 
 def test_a_record_with_a_gap_gets_no_row_and_is_counted(clinic: StaffedClinic) -> None:
