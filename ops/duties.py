@@ -21,7 +21,7 @@ import msgspec
 from ops.exits import CommandFailed, Exit
 from ops.wiring import Clinic
 from records.actors import Purpose, Role
-from records.errors import InvalidContent, NotPermitted, UnknownItem
+from records.errors import InvalidContent, UnknownItem
 from records.request import Request
 from records.staff import create_account, disable_account, issue_token, revoke_token
 
@@ -114,14 +114,14 @@ def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _
 def _load(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
     from ops.load import load_file
 
-    _require_keeper(clinic, request, "clinic.load")
+    clinic.service.admit("clinic.load", None, request)
     return load_file(clinic, Path(arguments["path"]), progress)
 
 
 def _rebuild(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
     from projections.rebuild import AUDIT_INDEX, SNAPSHOTS, VIEWS, rebuild_client_views
 
-    _require_keeper(clinic, request, "views.rebuild")
+    clinic.service.admit("views.rebuild", None, request)
     wanted = arguments["view"]
     if wanted is not None and wanted not in VIEWS:
         raise CommandFailed(Exit.USAGE, f"there is no such view; there are {', '.join(VIEWS)}")
@@ -140,17 +140,6 @@ def _rebuild(clinic: Clinic, request: Request, arguments: dict[str, Any], progre
 def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     asked = msgspec.convert(arguments, AuditAsked)
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
-
-
-def _require_keeper(clinic: Clinic, request: Request, action: str) -> None:
-    """Leave what touches the whole clinic to those who keep it, and record who was refused.
-
-    Raises:
-        NotPermitted: the role is another.
-    """
-    if request.actor.role not in (Role.OPERATOR, Role.ADMINISTRATOR):
-        clinic.service.refuse(action, None, request, "role")
-        raise NotPermitted("role")
 
 
 def _id(text: str, kind: str) -> uuid.UUID:

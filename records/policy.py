@@ -106,6 +106,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "token.revoke": _ACCOUNTS,
     "clinic.found": {Role.OPERATOR: _ANYONE},
     "clinic.policy": _ACCOUNTS,
+    "clinic.load": _ACCOUNTS,
+    "views.rebuild": _ACCOUNTS,
 }
 """Action → role → grant."""
 

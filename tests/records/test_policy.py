@@ -33,6 +33,7 @@ client.register           front_desk:any therapist:any
 client.timeline           supervisor:supervises:HQUALIMP therapist:team:TREAT
 client.view               front_desk:any:TREAT supervisor:supervises:HQUALIMP therapist:team:TREAT
 clinic.found              operator:any
+clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
 consent.error             therapist:team
 consent.record            therapist:team
@@ -58,6 +59,7 @@ session.cancel            front_desk:any therapist:team
 session.hold              therapist:team
 token.issue               administrator:any operator:any
 token.revoke              administrator:any operator:any
+views.rebuild              administrator:any operator:any
 """
 """Every grant there is, written once more by hand: action, then role:relation or role:relation:purpose."""
 
