@@ -1,0 +1,194 @@
+"""Asks a clinic what Schemathesis makes of the OpenAPI document, as every role, with the ids of a real record.
+
+- Cases come from the document's examples, from the bounds of every field (coverage), and from chance with a fixed seed.
+- Ids, versions and digests cannot be guessed, so what is right in a case and names something is replaced by what the
+  clinic has: new whenever an answer used it up. What Schemathesis made wrong on purpose is sent as it is.
+- Every answer goes through Schemathesis' own checks: documented status, media type, headers and schema; no 500; what
+  breaks the document is refused, and what fits it is never called malformed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import hypothesis
+import schemathesis
+from schemathesis import Case, GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from api.app import openapi_document
+from records.actors import Role
+from tests.api.caller import Served
+from tests.api.right_requests import EPISODE, RECIPES, Kitchen, Right
+from tests.clinic import PURPOSES
+
+SEED = 20
+# What fits the document may still be refused: no such item, a rule, an old version, content that cannot be true.
+ACCEPTED = ["2xx", "401", "403", "404", "409", "412", "422", "428"]
+CHECKS = {
+    "positive_data_acceptance": {"expected-statuses": ACCEPTED},
+    "missing_required_header": {"expected-statuses": ["400", "401", "403", "404"]},
+}
+SETTINGS: dict[str, Any] = {
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": list(hypothesis.HealthCheck),
+    "phases": [hypothesis.Phase.generate],
+}
+
+
+class Answer(NamedTuple):
+    """What a case got: from which operation, as whom, and what Schemathesis found wrong with it."""
+
+    operation: str
+    role: Role | None
+    status: int
+    fault: str | None
+
+
+def schema(longest_text: int | None) -> Any:
+    """Return the document as Schemathesis reads it, without the bounds of texts that are longer than that."""
+    document = deepcopy(openapi_document())
+    if longest_text is not None:
+        _unbind(document, longest_text)
+    settings = {"seed": SEED, "checks": CHECKS, "generation": {"with-security-parameters": False}}
+    return schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(settings))
+
+
+def _unbind(node: Any, longest_text: int) -> None:
+    if isinstance(node, dict):
+        if node.get("maxLength", 0) > longest_text:
+            del node["maxLength"]
+        for inner in node.values():
+            _unbind(inner, longest_text)
+    elif isinstance(node, list):
+        for inner in node:
+            _unbind(inner, longest_text)
+
+
+class Campaign:
+    """Asks one clinic; `answers` are what a test looks at."""
+
+    def __init__(
+        self, served: Served, roles: Sequence[Role | None], chances: int, longest_text: int | None = None
+    ) -> None:
+        """Make a campaign.
+
+        Args:
+            served: the clinic and its app.
+            roles: who asks, in turn; None is somebody without a token.
+            chances: how many cases come from chance, for each operation and mode.
+            longest_text: texts with larger bounds are tried without them, since such cases take seconds to make.
+        """
+        self._served = served
+        self._schema = schema(longest_text)
+        self._chances = chances
+        self._roles = roles
+        self._colleague, _ = served.clinic.hire(Role.THERAPIST, "Ida Roe")
+        self._kitchen = Kitchen(served, served.client_id, served.clinic.tokens[Role.THERAPIST], self._colleague)
+        episode, _ = self._kitchen.made("/episodes", EPISODE)
+        session, _ = self._kitchen.booked()
+        self._named = {"episode_id": episode, "session_id": session}
+        self._rights: dict[str, Right] = {}
+        self._turn: dict[str, Iterator[int]] = defaultdict(itertools.count)
+        self.answers: list[Answer] = []
+
+    def run(self) -> None:
+        """Ask everything."""
+        for found in self._schema.get_all_operations():
+            operation = found.ok()
+            for mode in self._modes(operation):
+                self._by_chance(operation.as_strategy(generation_mode=mode))
+            for case in self._schema.iter_coverage_cases(
+                operation,
+                generation_modes=self._modes(operation),
+                generation_config=self._schema.config.generation_for(operation=operation),
+            ):
+                self._ask(case)
+
+    def _modes(self, operation: Any) -> list[GenerationMode]:
+        # Pages that anyone may read take nothing that could be made wrong.
+        return list(GenerationMode) if operation.label in RECIPES else [GenerationMode.POSITIVE]
+
+    def _by_chance(self, strategy: Any) -> None:
+        @hypothesis.seed(SEED)
+        @hypothesis.settings(max_examples=self._chances, **SETTINGS)
+        @hypothesis.given(case=strategy)
+        def ask(case: Case) -> None:
+            self._ask(case)
+
+        ask()
+
+    def _ask(self, case: Case) -> None:
+        turn = next(self._turn[case.operation.label])
+        self._send(case, self._roles[turn % len(self._roles)], turn)
+
+    def _send(self, case: Case, role: Role | None, turn: int) -> None:
+        label = case.operation.label
+        _tidy(case)
+        if label in RECIPES and turn % 3 != 2:
+            self._fill(case, self._right(label), role)
+        headers = {} if role is None else {"Authorization": f"Bearer {self._served.clinic.tokens[role]}"}
+        answered = case.call(app=self._served.app, headers=headers)
+        fault = None
+        try:
+            case.validate_response(answered, excluded_checks=[ignored_auth], headers=headers)
+        except FailureGroup as failures:
+            fault = "\n".join(str(failure) for failure in failures.exceptions) + f"\n{case.as_curl_command()}"
+        if answered.status_code < 300:
+            self._rights.pop(label, None)
+        self.answers.append(Answer(label, role, answered.status_code, fault))
+
+    def _right(self, label: str) -> Right:
+        if label not in self._rights:
+            self._rights[label] = RECIPES[label](self._kitchen)
+        return self._rights[label]
+
+    def _fill(self, case: Case, right: Right, role: Role | None) -> None:
+        if _is_right(case, ParameterLocation.PATH):
+            case.path_parameters = {"client_id": str(self._served.client_id), **right.ids}
+        if _is_right(case, ParameterLocation.HEADER):
+            self._fill_headers(case, right, role)
+        if _is_right(case, ParameterLocation.BODY) and isinstance(case.body, dict):
+            case.body = {**case.body, **self._known(case.body, right)}
+
+    def _fill_headers(self, case: Case, right: Right, role: Role | None) -> None:
+        if case.operation.method == "post":
+            case.headers["Idempotency-Key"] = str(uuid4())
+        if right.if_match is not None:
+            case.headers["If-Match"] = f'"{right.if_match}"'
+        if "Purpose-Of-Use" in case.headers and role is not None:
+            case.headers["Purpose-Of-Use"] = PURPOSES[role].value
+
+    def _known(self, body: dict[str, Any], right: Right) -> dict[str, Any]:
+        known = {name: value for name, value in self._named.items() if body.get(name) is not None}
+        if "text_sha256" in body and right.body is not None:
+            known["text_sha256"] = right.body["text_sha256"]
+        if "id" in body:
+            known["id"] = str(uuid4())
+        return known
+
+
+def _tidy(case: Case) -> None:
+    """Take out of a case that is meant to be right what no schema can tell and Schemathesis gets wrong.
+
+    A cursor is right only where it was given, and a tag for If-Match is ours only with its quotes.
+    """
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        case.headers.pop("If-Match", None)
+        case.query.pop("cursor", None)
+
+
+def _is_right(case: Case, location: ParameterLocation) -> bool:
+    if case.meta is None:
+        return False
+    component = case.meta.components.get(location)
+    return component is not None and component.mode.is_positive
