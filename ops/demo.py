@@ -92,6 +92,7 @@ def make_demo(
         staff = _staff(names)
         script = Script(end)
         courses = _write(script, staff, begin, years, rng)
+        migration.make_keys([course.id for course in courses])
         script.play(migration)
         migration.commit()
         _keep_drafts(clinic, courses)

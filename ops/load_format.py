@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ops.load_data import TYPES, Booked, EpisodeOpened, LocalTime, NoteDrafted
+from ops.load_data import TYPES, Booked, EpisodeOpened, LocalTime, NoteDrafted, Registered
 from records.errors import WellkeptError
 
 INDIVIDUAL = "individual"
@@ -85,6 +85,7 @@ class Outline(msgspec.Struct):
         episode_of: session → episode.
         session_of: note → session.
         note_kind: note → `progress` or `process`.
+        clients_registered: every client that is registered, in order.
         therapists: client → the therapists that touched the record, in order.
     """
 
@@ -94,6 +95,7 @@ class Outline(msgspec.Struct):
     episode_of: dict[str, str] = msgspec.field(default_factory=dict)
     session_of: dict[str, str] = msgspec.field(default_factory=dict)
     note_kind: dict[str, str] = msgspec.field(default_factory=dict)
+    clients_registered: list[str] = msgspec.field(default_factory=list)
     therapists: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
     def episode(self, stream: str) -> EpisodeOutline | None:
@@ -160,6 +162,8 @@ def _note(outline: Outline, line: Line) -> None:
         outline.episodes[line.stream] = EpisodeOutline(data.format, data.participants)
     elif isinstance(data, Booked):
         outline.episode_of[line.stream] = data.episode
+    elif isinstance(data, Registered):
+        outline.clients_registered.append(line.stream)
     elif isinstance(data, NoteDrafted):
         outline.session_of[line.stream] = data.session
         outline.note_kind[line.stream] = data.kind

@@ -113,8 +113,9 @@ class LineLoader:
     # --- the clinic itself
 
     def prepare(self, first: datetime) -> None:
-        """Make accounts and policy, at the time of the file's first line."""
+        """Make accounts, policy and the keys of all clients, at the time of the file's first line."""
         self._at = first
+        self._migration.make_keys([self.id_of(name) for name in self._outline.clients_registered])
         clinic = self._streams.of(StreamKind.CLINIC, self._streams.deployment_id)
         self._do(
             clinic, change_policy, self._operator, policy=mapping.policy_for(self._migration.directory.clinic.policy)

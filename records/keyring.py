@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -115,19 +115,32 @@ class Keyring:
             try:
                 return self.current(scope, key_class, version)
             except KeyMissing:
-                key = DataKey(os.urandom(16), key_class, os.urandom(32))
-                generation = self._provider.generation
-                wrapped = self._provider.wrap(
-                    self._context(generation, scope, key_class, version, key.key_id), key.secret
-                )
-                try:
-                    self._connection.execute(
-                        "INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?, ?, ?, ?)",
-                        (key.key_id, scope.bytes, int(key_class), version, generation, wrapped),
-                    )
-                except sqlite3.Error as error:
-                    raise NotStored("the keyring cannot be written") from error
+                self.ensure_all((scope,), key_class, version)
                 return self.current(scope, key_class, version)
+
+    def ensure_all(self, scopes: Sequence[UUID], key_class: KeyClass, version: int = 1) -> None:
+        """Make the data keys that are missing, all in one durable commit; those that are there stay.
+
+        A crash leaves all of them or none; `ensure` finds them.
+
+        Raises:
+            NotStored: the keyring cannot be written; none was made.
+        """
+        with self._lock:
+            rows = [self._new_row(scope, key_class, version) for scope in scopes]
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany("INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise NotStored("the keyring cannot be written") from error
+
+    def _new_row(self, scope: UUID, key_class: KeyClass, version: int) -> tuple[bytes, bytes, int, int, int, bytes]:
+        key_id, generation = os.urandom(16), self._provider.generation
+        wrapped = self._provider.wrap(self._context(generation, scope, key_class, version, key_id), os.urandom(32))
+        return key_id, scope.bytes, int(key_class), version, generation, wrapped
 
     def current(self, scope: UUID, key_class: KeyClass, version: int | None = None) -> DataKey:
         """Return the newest data key of a scope and class, or the one of `version`.

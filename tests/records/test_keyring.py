@@ -73,6 +73,26 @@ def test_a_key_is_made_once_and_is_durable_when_it_is_returned(case: Case) -> No
     assert (len(key.secret), len(key.key_id), key.key_class) == (32, 16, KeyClass.RECORD)
 
 
+def test_many_keys_are_made_at_once_and_those_that_are_there_stay(case: Case) -> None:
+    keyring = case.open()
+    anna = keyring.ensure(ANNA, KeyClass.RECORD)
+    keyring.ensure_all([ANNA, BEN], KeyClass.RECORD)
+    assert keyring.current(ANNA, KeyClass.RECORD) == anna
+    ben = keyring.current(BEN, KeyClass.RECORD)
+    assert case.open().current(BEN, KeyClass.RECORD) == ben == keyring.ensure(BEN, KeyClass.RECORD)
+
+
+def test_many_keys_are_made_all_or_none(case: Case) -> None:
+    keyring = case.open()
+    refusal = "SELECT RAISE(ABORT, 'no')"
+    case.outside(f"CREATE TRIGGER no_ben BEFORE INSERT ON data_keys WHEN NEW.scope = x'{BEN.hex}' BEGIN {refusal}; END")
+    with pytest.raises(NotStored):
+        keyring.ensure_all([ANNA, BEN], KeyClass.RECORD)
+    with pytest.raises(KeyMissing):
+        keyring.current(ANNA, KeyClass.RECORD)
+    assert keyring.ensure(ANNA, KeyClass.RECORD).key_class == KeyClass.RECORD
+
+
 def test_every_scope_class_and_version_has_a_key_of_its_own(case: Case) -> None:
     keyring = case.open()
     keys = {

@@ -25,6 +25,7 @@ from records.errors import (
     StaleRecord,
     UnknownClient,
 )
+from records.ledger import KeyClass, decode_entry
 from records.migration import Migration
 from records.notes import amend_note, sign_note
 from records.policy import TABLE, denial
@@ -190,6 +191,18 @@ def test_a_reading_keeps_who_why_and_when(checked: Doors) -> None:
         "none",
     )
     assert {read.occurred_at, read.originally_recorded_at, refused.originally_recorded_at} == {THEN}
+
+
+def test_keys_that_were_made_ahead_are_the_clients_own(checked: Doors) -> None:
+    client = uuid4()
+    with begin(checked) as migration:
+        migration.make_keys([client, uuid4()])
+        made = checked.keyring.current(client, KeyClass.RECORD)
+        migration.transact(client, register_client, Request(DESK, "line-1"), THEN, identity=WHO)
+    named = [decode_entry(raw) for _, raw in checked.store.key_entries()]
+    assert [entry.key_id for entry in named if entry.key_class is KeyClass.RECORD] == [made.key_id]
+    checked.reopen()
+    assert checked.topics(client) == ["ClientRegistered"]
 
 
 def test_a_refused_line_leaves_nothing_behind(checked: Doors) -> None:
