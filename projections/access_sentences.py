@@ -55,6 +55,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "token.revoke": ("revoke a token", "revoked a token"),
     "clinic.found": ("found the clinic", "founded the clinic"),
     "clinic.policy": ("change the policy", "changed the policy"),
+    "clinic.load": ("load records of another system", "loaded records of another system"),
+    "views.rebuild": ("rebuild the views", "rebuilt the views"),
 }
 """Action of the policy table → to do it, did it."""
 
