@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import uuid4
 
 from records.errors import WellkeptError
@@ -38,7 +39,7 @@ def together(calls: Sequence[Callable[[], Committed]]) -> list[Committed | Wellk
 
 def commits(store: Store, units: Sequence[Unit]) -> list[Callable[[], Committed]]:
     """Return one call for each unit that commits it."""
-    return [lambda unit=unit: store.commit(unit) for unit in units]  # type: ignore[misc]
+    return [partial(store.commit, unit) for unit in units]
 
 
 def in_one_batch(store: Store, units: Sequence[Unit]) -> list[Committed | WellkeptError]:
@@ -67,8 +68,5 @@ def in_one_batch(store: Store, units: Sequence[Unit]) -> list[Committed | Wellke
         full.set()
         return Committed()
 
-    waiting = [
-        lambda place=place, call=call: in_turn(place, call)  # type: ignore[misc]
-        for place, call in enumerate(commits(store, units))
-    ]
+    waiting = [partial(in_turn, place, call) for place, call in enumerate(commits(store, units))]
     return together([lambda: store.commit(first), release, *waiting])[2:]
