@@ -34,7 +34,7 @@ CLIENTS = 320
 EVENTS_EACH = 20
 """Three sessions into a treatment."""
 
-EVENTS_IN_A_COMMIT = 2_000
+EVENTS_IN_A_COMMIT = 400
 
 
 class BenchClinic:
