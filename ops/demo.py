@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 import secrets
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +64,7 @@ def make_demo(
     therapists: int = 3,
     seed: int = 7,
     database_url: str | None = None,
-    clock: Callable[[], datetime] = now,
+    end: datetime | None = None,
 ) -> DemoClinic:
     """Make a demo clinic in a new or empty directory.
 
@@ -75,19 +74,19 @@ def make_demo(
         therapists: how many therapists it has; each has a dozen clients or more.
         seed: which stories are told.
         database_url: PostgreSQL to keep the log in; None for SQLite.
-        clock: what "now" is.
+        end: when its history ends; None for now.
 
     Raises:
         FileExistsError: the directory holds something already.
         NotStored, OutcomeUnknown: the log could not be written.
     """
     found(data, CLINIC_NAME, ClinicPolicy(), database_url=database_url)
-    clinic = open_clinic(data, database_url=database_url, clock=clock)
+    clinic = open_clinic(data, database_url=database_url)
     try:
         rng = random.Random(seed)  # noqa: S311 - stories, no secrets
-        end = clock()
+        end = end or now()
         begin = end - timedelta(days=365.25 * years)
-        migration = Migration(clinic.service, clinic.store, clinic.keyring, clock)
+        migration = Migration(clinic.service, clinic.store, clinic.keyring, now)
         names = _hire(migration, therapists, begin, rng)
         staff = _staff(names)
         script = Script(end)
@@ -96,7 +95,7 @@ def make_demo(
         script.play(migration)
         migration.commit()
         _keep_drafts(clinic, courses)
-        tokens = _issue_tokens(clinic, names, end)
+        tokens = _issue_tokens(clinic, names)
         people = [{"id": str(course.id), "name": course.name.full} for course in courses]
         roles = [{"id": actor.id, "name": name, "role": actor.role.value} for actor, name in names.items()]
         return DemoClinic(tokens, roles, people, _count(clinic))
@@ -181,7 +180,7 @@ def _keep_drafts(clinic: Clinic, courses: list[Course]) -> None:
             clinic.drafts.save(course.id, note_id, draft, Request(course.therapist, "demo:draft"))
 
 
-def _issue_tokens(clinic: Clinic, names: dict[Actor, str], at: datetime) -> dict[str, str]:
+def _issue_tokens(clinic: Clinic, names: dict[Actor, str]) -> dict[str, str]:
     tokens: dict[str, str] = {}
     for actor in names:
         if actor.role.value in tokens:
@@ -193,7 +192,7 @@ def _issue_tokens(clinic: Clinic, names: dict[Actor, str], at: datetime) -> dict
             Request(operator(), f"demo:token-{actor.role.value}"),
             token_id=uuid.uuid4(),
             digest=clinic.service.token_digest(token),
-            expires_at=at + TOKEN_LIFE,
+            expires_at=now() + TOKEN_LIFE,
         )
     return tokens
 

@@ -57,8 +57,8 @@ class Made(NamedTuple):
 
 
 def make(folder: Path, **facts: Any) -> Made:
-    demo = make_demo(folder / "demo", clock=lambda: END, **facts)
-    clinic = open_clinic(folder / "demo", database_url=facts.get("database_url"), clock=lambda: END)
+    demo = make_demo(folder / "demo", **{"end": END, **facts})
+    clinic = open_clinic(folder / "demo", database_url=facts.get("database_url"))
     ids = [UUID(client["id"]) for client in demo.clients]
     return Made(demo, clinic, {each: [r.event for r in clinic.service.reader.events(each)] for each in ids})
 
@@ -277,9 +277,19 @@ def test_it_can_be_made_in_other_sizes(tmp_path: Path, years: float, therapists:
         made.clinic.close()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_seed_breaks_a_rule(tmp_path: Path, seed: int) -> None:
-    made = make(tmp_path, therapists=2, seed=100 + seed)
+MOMENTS = (
+    datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC),
+    datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
+    datetime(2027, 12, 25, 12, 0, tzinfo=UTC),
+    datetime(2028, 2, 29, 23, 59, tzinfo=UTC),
+)
+"""The first minute of a year, both changes of the clocks, a holiday, a leap day."""
+
+
+@pytest.mark.parametrize(("seed", "end"), list(enumerate(MOMENTS, 100)))
+def test_no_seed_and_no_moment_breaks_a_rule(tmp_path: Path, seed: int, end: datetime) -> None:
+    made = make(tmp_path, therapists=2, seed=seed, end=end)
     made.clinic.close()
     assert len(made.all(SessionBreachRecorded)) == 1
 
