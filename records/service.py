@@ -271,8 +271,10 @@ class Service:
             return self._replays.outcome(decision, target, request, committed.replay)
         if isinstance(record, ClientRecord):
             self._keep(record, events, references, committed)
-        recorded_at = from_microseconds(int.from_bytes(committed.entries[-1][1][8:16], "big"))
-        return Outcome(subject, version, references, recorded_at)
+        # The time of the target's own last event, as a retry finds it again; the care team's entry may come later.
+        own = self.streams.of(decision.on, target).bytes
+        logged_at = max(int.from_bytes(entry[8:16], "big") for _, entry in committed.entries if entry[16:32] == own)
+        return Outcome(subject, version, references, from_microseconds(logged_at))
 
     def _appends(
         self, target: UUID, record: Any, events: Sequence[Event]

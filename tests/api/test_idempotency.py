@@ -32,6 +32,12 @@ def test_a_registration_sent_again_is_the_same_client(served: Served) -> None:
     assert other.json["id"] != first.json["id"]
 
 
+def test_a_registration_that_fills_the_care_team_too_gets_the_first_answer_again(served: Served) -> None:
+    first = served.call("POST", "/v1/clients", PERSON, by=T, key="one")
+    again = served.call("POST", "/v1/clients", PERSON, by=T, key="one")
+    assert again.json == first.json
+
+
 def test_the_same_key_of_another_person_is_another_key(served: Served) -> None:
     by_therapist = served.call("POST", "/v1/clients", PERSON, by=T, key="one").json
     by_desk = served.call("POST", "/v1/clients", PERSON, by=DESK, key="one").json
