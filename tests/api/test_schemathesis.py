@@ -32,21 +32,21 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Answer]]:
 
 
 def ask(served: Served, roles: list[Role | None], chances: int, longest_text: int | None = None) -> list[Answer]:
-    """Run a campaign; no defect may have been told to the alarm."""
+    """Run a campaign."""
     campaign = Campaign(served, roles, chances, longest_text)
     campaign.run()
-    assert [code for code, _ in served.alarms] == []
     return campaign.answers
 
 
 def faults(answers: list[Answer]) -> list[str]:
-    """Return what was found wrong, one text for each."""
-    return [f"{answer.operation} as {answer.role}: {answer.fault}" for answer in answers if answer.fault]
+    """Return what was found wrong, one text for each; a 500 is documented, and a fault all the same."""
+    told = ((answer, "Is a defect." if answer.status == 500 else answer.fault) for answer in answers)
+    return [f"{answer.operation} as {answer.role}: {fault}" for answer, fault in told if fault]
 
 
 def test_every_answer_is_as_the_document_says(answers: list[Answer]) -> None:
     assert faults(answers) == []
-    assert max(answer.status for answer in answers) < 500
+    assert {answer.status for answer in answers} >= {200, 201, 400, 401, 403, 404, 405, 415, 422, 428}
 
 
 def test_nine_of_ten_operations_are_reached(answers: list[Answer]) -> None:
