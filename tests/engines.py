@@ -35,6 +35,9 @@ class Engine(Protocol):
     name: str
     clock: Clock
 
+    def create(self) -> None:
+        """Make the log; an engine does so when it is made."""
+
     def open(self, *, read_only: bool = False) -> Store:
         """Open the log once more; `close` closes it, too."""
 
@@ -54,7 +57,11 @@ class SqliteEngine:
         self.path = path
         self.clock = clock
         self._stores: list[Store] = []
-        SqliteStore.create(path)
+        self.create()
+
+    def create(self) -> None:
+        """Make the log."""
+        SqliteStore.create(self.path)
 
     def open(self, *, read_only: bool = False) -> SqliteStore:
         """Open the log."""
@@ -88,7 +95,11 @@ class PostgresEngine:
         self.url = url
         self.clock = clock
         self._stores: list[Store] = []
-        PostgresStore.create(url)
+        self.create()
+
+    def create(self) -> None:
+        """Make the log."""
+        PostgresStore.create(self.url)
 
     def open(self, *, read_only: bool = False, url: str | None = None) -> PostgresStore:
         """Open the log, by another way where a URL is given."""

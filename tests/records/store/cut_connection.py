@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
@@ -51,8 +52,8 @@ class CutConnection:
         for each in self._kept:
             each.close()
 
-    def _run(self, target: object, *arguments: object) -> None:
-        threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+    def _run(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+        threading.Thread(target=target, args=arguments, daemon=True).start()
 
     def _accept(self) -> None:
         while True:

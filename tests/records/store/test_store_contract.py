@@ -9,6 +9,7 @@ import pytest
 
 from records.errors import LostRace, NotStored
 from records.ledger import NO_LEAF, KeyClass, Kind, decode_entry, entry_hash
+from records.sealing import SealedEvent
 from records.store import Store
 from records.store.unit import (
     Append,
@@ -173,12 +174,12 @@ def test_a_unit_with_a_stale_part_leaves_nothing(store: Store) -> None:
 
 
 def test_a_seal_that_fails_leaves_nothing(store: Store) -> None:
-    def broken(version: int, at_us: int) -> None:
+    def broken(version: int, at_us: int) -> SealedEvent:
         raise ValueError("no key")
 
     row_id = uuid4()
     unit = Unit(
-        appends=(append(uuid4(), 0), Append(uuid4(), Kind.ACCESS, None, seal=broken)),  # type: ignore[arg-type]
+        appends=(append(uuid4(), 0), Append(uuid4(), Kind.ACCESS, None, seal=broken)),
         puts=(put("view:client", row_id, 1, b"row"),),
     )
     with pytest.raises(ValueError, match="no key"):
@@ -228,11 +229,11 @@ def test_the_writer_seals_with_the_version_and_time_of_the_entry(store: Store) -
     stream = uuid4()
     seen: list[tuple[int, int]] = []
 
-    def seal(version: int, at_us: int) -> object:
+    def seal(version: int, at_us: int) -> SealedEvent:
         seen.append((version, at_us))
         return sealed(KeyClass.AUDIT_YEAR)
 
-    unit = Unit(appends=(Append(stream, Kind.ACCESS, None, seal=seal),) * 2)  # type: ignore[arg-type]
+    unit = Unit(appends=(Append(stream, Kind.ACCESS, None, seal=seal),) * 2)
     together(commits(store, [unit] * 8))
     written = [decode_entry(entry) for _, entry in store.entries(-1, 100)]
     assert [(entry.version, entry.logged_at_us) for entry in written] == seen
@@ -415,5 +416,5 @@ def test_a_log_is_never_made_over_another(engine: Engine) -> None:
     store = engine.open()
     store.commit(event(uuid4(), 0))
     with pytest.raises(FileExistsError):
-        type(engine)(getattr(engine, "path", None) or engine.url, engine.clock)  # type: ignore[attr-defined,call-arg]
+        engine.create()
     check_store(store)
