@@ -29,7 +29,7 @@ BEGIN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 THERAPIST = Actor(id="00000000-0000-4000-8000-0000000000aa", role=Role.THERAPIST)
 CANARY = "Zq7canaryText"
 FORM = Form(form_id="treatment", form_version="3")
-KINDS = ("treatment", "telehealth", "recording", "supervision")
+KINDS = ("treatment", "telehealth")
 GOAL_CHANGES = ("reword", "pause", "resume", "achieve", "partly-achieve", "abandon", "reopen")
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projections import client_state, roster_state
@@ -22,6 +22,7 @@ from records.store.mapper import Unreadable
 from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
+LONG = long_history(7, 1200)
 LAYOUTS = {"view:client": "3f1bf2844528", "roster": "b7baf2b2e599"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
@@ -65,6 +66,7 @@ def test_a_stored_prefix_of_a_long_record_goes_on_to_the_same_state(seed: int) -
     assert state == whole
 
 
+@example(history=LONG)
 @given(history=histories)
 def test_every_item_carries_the_version_that_if_match_asks_for(history: History) -> None:
     state, record = fold(history.events), history.record
@@ -90,6 +92,7 @@ def test_every_item_carries_the_version_that_if_match_asks_for(history: History)
         assert state.risk.last.version == record.risk_assessments[state.risk.last.id]
 
 
+@example(history=LONG)
 @given(history=histories)
 def test_statuses_are_those_of_the_rules(history: History) -> None:
     state, record = fold(history.events), history.record
@@ -109,6 +112,7 @@ def test_statuses_are_those_of_the_rules(history: History) -> None:
     assert not in_error & set(state.notes.items)
 
 
+@example(history=LONG, days=0)
 @given(history=histories, days=st.integers(-1, 40))
 def test_the_consents_in_force_are_those_that_the_rules_find_live(history: History, days: int) -> None:
     at = history.at + timedelta(days=days)

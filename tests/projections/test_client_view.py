@@ -20,7 +20,7 @@ from projections.sections.viewing import Viewing
 from records.actors import Actor, Relation, Role
 from records.assessments import mark_assessment_entered_in_error, record_assessment
 from records.bookings import book_session, record_attendance
-from records.consent import Form, record_consent, withdraw_consent
+from records.consent import Form, mark_consent_entered_in_error, record_consent, withdraw_consent
 from records.episodes import open_episode, set_phase
 from records.errors import UnknownClient
 from records.goals import change_goal, gas_t_score, rate_goal, set_goal
@@ -90,6 +90,16 @@ def test_a_prompt_stands_on_top_until_a_clinicians_risk_assessment_answers_it(cl
     assert document.risk is not None
     assert (document.risk.level, document.risk.formulation) == ("low", "No plan, no means.")
     assert document.risk.assessed_by_name == "Jo Lind"
+
+
+def test_the_last_risk_assessment_is_the_one_that_took_place_last(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    for level, days in (("high", 2), ("low", 5)):
+        at = now() - timedelta(days=days)
+        clinic.do(client, assess_risk, risk_id=uuid4(), level=level, formulation="Told later.", occurred_at=at)
+    risk = seen(clinic, client).risk
+    assert risk is not None
+    assert (risk.level, risk.assessments) == ("high", 2)
 
 
 def test_a_prompt_goes_when_it_is_cleared_or_its_assessment_was_an_error(clinic: StaffedClinic) -> None:
@@ -195,6 +205,34 @@ def test_a_withdrawn_consent_says_so_until_a_new_one_is_given(clinic: StaffedCli
     assert (withdrawn.id, withdrawn.status) == (consent, "withdrawn")
     again = consented(clinic, client)
     assert [(each.id, each.status) for each in seen(clinic, client).consents] == [(again, "in-force")]
+
+
+def test_a_consent_that_an_error_had_superseded_is_in_force_again(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    first, second = consented(clinic, client), consented(clinic, client)
+    (shown,) = seen(clinic, client).consents
+    assert shown.id == second
+    clinic.do(
+        client,
+        mark_consent_entered_in_error,
+        consent_id=second,
+        reason="of another client",
+        if_match=shown.version,
+    )
+    (shown,) = seen(clinic, client).consents
+    assert (shown.id, shown.status, shown.version) == (first, "in-force", 4)
+
+
+def test_the_front_desk_sees_each_kind_of_consent_once_and_how_it_stands(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    consented(clinic, client, occurred_at=now() - timedelta(days=9), expires_at=now() - timedelta(days=1))
+    consented(clinic, client)
+    consented(clinic, client, "telehealth", outcome="refused")
+    desk = clinic.see(CLIENT_VIEW, client, by=Role.FRONT_DESK)
+    assert {(each.kind, each.status) for each in desk.consents} == {
+        ("treatment", "in-force"),
+        ("telehealth", "refused"),
+    }
 
 
 def test_an_episode_shows_its_phase_and_the_sessions_that_were_held(clinic: StaffedClinic) -> None:
