@@ -63,9 +63,7 @@ def message(size: int) -> bytes:
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def assert_both_refuse(
-    ciphertext: bytes, key: bytes = KEY, context: bytes = CONTEXT
-) -> None:
+def assert_both_refuse(ciphertext: bytes, key: bytes = KEY, context: bytes = CONTEXT) -> None:
     """Hold the fallback to the library's own refusal."""
     with pytest.raises(InvalidTag):
         open_with_library(key, context, ciphertext)
@@ -74,9 +72,7 @@ def assert_both_refuse(
 
 
 @pytest.mark.parametrize(("key", "context", "plaintext", "ciphertext"), VECTORS)
-def test_known_answers_open_with_both(
-    key: str, context: bytes, plaintext: bytes, ciphertext: str
-) -> None:
+def test_known_answers_open_with_both(key: str, context: bytes, plaintext: bytes, ciphertext: str) -> None:
     """Stored bytes open for ever, with the library and without it."""
     arguments = bytes.fromhex(key), context, bytes.fromhex(ciphertext)
     assert open_cobblestone256(*arguments) == plaintext
@@ -96,13 +92,10 @@ def test_opens_what_the_library_seals(size: int) -> None:
 @given(
     key=st.binary(min_size=32, max_size=32),
     context=st.binary(max_size=300),
-    plaintext=st.binary(max_size=600)
-    | st.integers(CHUNK - 20, 3 * CHUNK + 20).map(message),
+    plaintext=st.binary(max_size=600) | st.integers(CHUNK - 20, 3 * CHUNK + 20).map(message),
 )
 @settings(deadline=None)
-def test_opens_any_key_context_and_message(
-    key: bytes, context: bytes, plaintext: bytes
-) -> None:
+def test_opens_any_key_context_and_message(key: bytes, context: bytes, plaintext: bytes) -> None:
     """The round trip holds for every input."""
     ciphertext = seal(plaintext, key, context)
     assert open_cobblestone256(key, context, ciphertext) == plaintext
@@ -158,9 +151,7 @@ def test_refuses_chunks_out_of_order_or_missing() -> None:
     ciphertext = seal(message(2 * CHUNK + 100))
     second, last = HEADER + SEALED_CHUNK, HEADER + 2 * SEALED_CHUNK
     header, tail = ciphertext[:HEADER], ciphertext[last:]
-    assert_both_refuse(
-        header + ciphertext[second:last] + ciphertext[HEADER:second] + tail
-    )
+    assert_both_refuse(header + ciphertext[second:last] + ciphertext[HEADER:second] + tail)
     assert_both_refuse(header + ciphertext[second:])
     assert_both_refuse(header + tail)
 
