@@ -30,6 +30,7 @@ from ops.bench import (
 )
 from ops.bench.figure import Bench, Group, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
+from ops.bench.turn_process import ROOT
 
 GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
@@ -46,7 +47,7 @@ GROUPS: tuple[Group, ...] = (
 FAILED = "failed"
 QUICK_ROUNDS = 2
 QUICK_SECONDS = 0.3
-YEAR = Path("reference/clinic-year.jsonl.gz")
+YEAR = ROOT / "reference" / "clinic-year.jsonl.gz"
 KEPT_ON_DISK = Path("/var/tmp")  # noqa: S108 - a new private directory is made in it; /tmp is memory on many machines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def _start(bench: Bench) -> Any:
     before, tempfile.tempdir = tempfile.tempdir, str(bench.home)
     try:
         return throwaway.ThrowawayPostgres()
-    except RuntimeError as error:
+    except (RuntimeError, subprocess.CalledProcessError) as error:
         raise NotMeasured("a throw-away PostgreSQL could not be started") from error
     finally:
         tempfile.tempdir = before
