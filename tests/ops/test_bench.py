@@ -130,7 +130,7 @@ def test_a_quick_run_over_http_measures_all_its_figures(capsys: pytest.CaptureFi
 
 @pytest.mark.slow
 def test_a_quick_run_names_every_figure(capsys: pytest.CaptureFixture[str]):
-    # Not under pytest's own folder, which nobody but its owner may enter: a PostgreSQL that root starts is somebody else.
+    # Not under pytest's folder, which its owner alone may enter: a PostgreSQL that root starts is somebody else.
     marks = quick_run(capsys)
     assert sorted(marks) == sorted(NAMES)
     measured = {name for name, mark in marks.items() if mark != "not measured"}
