@@ -52,6 +52,10 @@ CONCEPTS = (
 CATALOGUE: dict[str, type[Event]] = {topic_of(cls): cls for concept in CONCEPTS for cls in concept.EVENTS}
 """Topic → class."""
 
+# The library works out how to read a class when it is first read, and crashes the process where two threads do that at
+# once (msgspec 0.22). So it is done here, by the one thread that imports this.
+_WORKED_OUT = tuple(msgspec.json.Decoder(cls) for cls in CATALOGUE.values())
+
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """(topic, payload version) → function to the next version's document."""
 

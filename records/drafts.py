@@ -42,6 +42,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
 
 
+# Made when this is imported, by one thread; see `records.catalogue`.
+_DECODER = msgspec.json.Decoder(Draft)
+
+
 class SavedDraft(NamedTuple):
     """A draft as it is stored: its revision (the ETag) and the digest to sign it by."""
 
@@ -153,7 +157,7 @@ def open_draft(reader: Reader, client_id: UUID, note_id: UUID, author: str) -> t
 
     content = opened_for(author)
     if content is not None:
-        return row.version, msgspec.json.decode(content, type=Draft)
+        return row.version, _DECODER.decode(content)
     if any(opened_for(str(staff_id)) is not None for staff_id in reader.directory.staff):
         raise UnknownItem("draft")
     raise SealBroken("a draft that opens for nobody")

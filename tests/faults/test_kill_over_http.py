@@ -27,6 +27,7 @@ from tests.faults.kill_rounds import LONGEST_SECONDS, SHORTEST_SECONDS
 from tests.ops.running import Served
 
 CALLERS = 12
+PATIENCE_SECONDS = 60
 IN_FLIGHT = 8
 """How many callers must be waiting when the service is killed; the others may be between two requests."""
 ANSWERS_FIRST = 4 * CALLERS
@@ -47,6 +48,7 @@ class Caller(threading.Thread):
         self.bodies: list[bytes] = []
         self.unexpected: list[tuple[int, bytes]] = []
         self.waiting = False
+        self.ended = ""
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
@@ -54,7 +56,8 @@ class Caller(threading.Thread):
             while True:
                 self._sign(connection)
                 self._read(connection)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            self.ended = repr(error)
             connection.close()
 
     def _sign(self, connection: http.client.HTTPConnection) -> None:
@@ -103,8 +106,12 @@ def kill_once(doors: Doors, tokens: list[str], clients: list[UUID], seed: int) -
         callers = [Caller(port, token, client) for token, client in zip(tokens, clients, strict=True)]
         for caller in callers:
             caller.start()
+        until = time.monotonic() + PATIENCE_SECONDS
         while sum(len(caller.acknowledged) + caller.released for caller in callers) < ANSWERS_FIRST:
-            assert any(caller.is_alive() for caller in callers), [caller.unexpected for caller in callers]
+            told = [(caller.ended, caller.unexpected[:1]) for caller in callers]
+            state = f"exit {service.process.poll()}: {told} {service.log.read_text()}"
+            assert time.monotonic() < until, f"too few answers, {state}"
+            assert any(caller.is_alive() for caller in callers), f"nobody was answered, {state}"
             time.sleep(0.01)
         time.sleep(random.Random(seed).uniform(SHORTEST_SECONDS, LONGEST_SECONDS))
         service.process.kill()

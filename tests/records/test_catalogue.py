@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -76,3 +79,36 @@ def test_an_old_payload_climbs_one_version_at_a_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(UPCASTERS, ("account.disabled", 2), lambda old: {**old, "steps": [*old["steps"], 2]})
     assert upcast("account.disabled", 1, {}) == {"steps": [1, 2]}
     assert upcast("account.disabled", 3, {"as": "it is"}) == {"as": "it is"}
+
+
+FIRST_READINGS = """
+import sys, threading
+from pathlib import Path
+from records.catalogue import CATALOGUE, to_event
+from records.payload import decode_payload
+
+sys.setswitchinterval(1e-6)
+folder = Path(sys.argv[1])
+payloads = {topic: decode_payload((folder / f"{topic}.v1.payload").read_bytes()) for topic in CATALOGUE}
+start = threading.Barrier(12)
+
+def read():
+    start.wait()
+    for topic, segments in payloads.items():
+        to_event(topic, segments)
+
+threads = [threading.Thread(target=read) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_the_first_readings_of_a_new_process_may_come_at_the_same_moment() -> None:
+    # The library crashed about every second such process when it worked the classes out on demand.
+    root = Path(__file__).parents[2]
+    for _ in range(6):
+        command = [sys.executable, "-c", FIRST_READINGS, str(root / "tests" / "golden" / "payloads")]
+        run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, f"ended with {run.returncode}: {run.stderr}"
