@@ -110,7 +110,7 @@ class Snapshot(Generic[State]):
 
     def _from_row(self, reader: Reader, client_id: UUID, row: SealedRow) -> ReadThrough[State] | None:
         rows = reader.rows(client_id, after=row.version - 1) if row.version > 0 else []
-        if not rows or row.stream != client_id or rows[0].version != row.version:
+        if not rows or rows[0].version != row.version:
             return None
         leaf = entry_hash(rows[0].entry)
         newer = rows[1:]

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from projections import client_state, roster_state
 from projections.client_state import ClientState, counts, fold
 from projections.sections import consents, sessions
+from records.bookings import book_session
 from records.catalogue import CATALOGUE
+from records.episodes import open_episode
 from records.event import Event, Recorded, StreamKind
 from records.goals import CLOSED
+from records.sessions import record_session_held
 from records.store.mapper import Unreadable
 from tests.projections.histories import BEGIN, History, histories, long_history
 
@@ -132,6 +135,21 @@ def test_a_long_record_keeps_a_small_state() -> None:
     assert len(given) <= consents.KEPT_ENDED
     assert len(state.sessions.items) <= sessions.PRUNED_OVER + sessions.KEPT_AHEAD
     assert len(state.notes.items) <= 8
+
+
+def test_no_booking_that_lies_ahead_is_lost_to_the_limits() -> None:
+    history = History()
+    episode = UUID(int=1, version=4)
+    history.do(open_episode, episode_id=episode, format="individual", modality="x", protocol="own")
+    ahead = [UUID(int=100 + number, version=4) for number in range(60)]
+    for number, session_id in enumerate(ahead):
+        start = history.at + timedelta(days=300 - number)
+        history.do(book_session, session_id=session_id, episode_id=episode, start=start, kind="assessment")
+        walk_in = UUID(int=1000 + number, version=4)
+        history.do(record_session_held, session_id=walk_in, episode_id=episode, started_at=history.at)
+    state = fold(history.events).sessions
+    assert set(ahead) <= set(state.items)
+    assert len(state.items) <= len(ahead) + sessions.PRUNED_OVER
 
 
 @given(history=histories, data=st.data())

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from ops.wiring import now
 from projections.client_state import counts, fold
-from projections.client_view import CLIENT_VIEW, ClientDocument, render_clinical, render_desk
+from projections.client_view import CLIENT_VIEW, ClientDocument, DeskDocument, render_clinical, render_desk
 from projections.sections.assessments import ENDING_REMARK, TOTAL_REMARK
 from projections.sections.viewing import Viewing
 from records.actors import Actor, Relation, Role
 from records.assessments import mark_assessment_entered_in_error, record_assessment
 from records.bookings import book_session, record_attendance
 from records.consent import Form, mark_consent_entered_in_error, record_consent, withdraw_consent
-from records.episodes import open_episode, set_phase
+from records.episodes import close_episode, open_episode, set_phase
 from records.errors import UnknownClient
 from records.goals import change_goal, gas_t_score, rate_goal, set_goal
 from records.notes import add_addendum, amend_note, mark_note_entered_in_error
@@ -137,6 +137,33 @@ def test_the_ending_phase_is_marked_and_softens_no_prompt_and_no_deterioration(c
     assert len(document.risk_prompts) == 1
 
 
+def test_the_phase_of_a_score_is_that_of_its_session(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    consented(clinic, client, occurred_at=now() - timedelta(days=90))
+    episode = in_episode(clinic, client, planned_sessions=6)
+    sessions = [held(clinic, client, episode, started_at=now() - timedelta(days=9 - day)) for day in range(5)]
+    # The plan of six sessions: four to engage, none in the middle, the fifth and sixth to end.
+    assessed(clinic, client, score=9, session_id=sessions[3])
+    assert [item.latest.ending_phase for item in seen(clinic, client).measures] == [False]
+    assessed(clinic, client, score=9, session_id=sessions[4])
+    assert [item.latest.ending_phase for item in seen(clinic, client).measures] == [True]
+    assessed(clinic, client, "GAD-7", score=9)
+    assert [item.latest.ending_phase for item in seen(clinic, client).measures] == [True, True]
+
+
+def test_a_measure_of_another_episode_is_another_course(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    first = in_episode(clinic, client, occurred_at=now() - timedelta(days=90))
+    assessed(clinic, client, score=20, occurred_at=now() - timedelta(days=80))
+    version = seen(clinic, client).episodes[0].version
+    ended = now() - timedelta(days=40)
+    clinic.do(client, close_episode, episode_id=first, reason="46", occurred_at=ended, if_match=version)
+    second = in_episode(clinic, client, occurred_at=now() - timedelta(days=20))
+    assessed(clinic, client, score=18, occurred_at=now() - timedelta(days=10))
+    (item,) = seen(clinic, client).measures
+    assert (item.episode_id, item.count, item.better_by) == (second, 1, None)
+
+
 def test_a_review_that_is_due_and_a_risk_item_that_was_left_out_raise_alerts(clinic: StaffedClinic) -> None:
     client = clinic.register()
     assessed(clinic, client, answers=[1] * 8 + [None])
@@ -228,7 +255,10 @@ def test_the_front_desk_sees_each_kind_of_consent_once_and_how_it_stands(clinic:
     consented(clinic, client, occurred_at=now() - timedelta(days=9), expires_at=now() - timedelta(days=1))
     consented(clinic, client)
     consented(clinic, client, "telehealth", outcome="refused")
+    clinic.note(client, "said in confidence")
     desk = clinic.see(CLIENT_VIEW, client, by=Role.FRONT_DESK)
+    assert isinstance(desk, DeskDocument)
+    assert b"confidence" not in msgspec.json.encode(desk)
     assert {(each.kind, each.status) for each in desk.consents} == {
         ("treatment", "in-force"),
         ("telehealth", "refused"),
@@ -301,8 +331,11 @@ def test_the_next_booking_comes_first_and_past_sessions_last(clinic: StaffedClin
     missed = uuid4()
     yesterday = now() - timedelta(hours=3)
     clinic.do(client, book_session, session_id=missed, episode_id=episode, start=yesterday, kind="assessment")
-    booked = seen(clinic, client).last_sessions[0]
+    document = seen(clinic, client)
+    booked = document.last_sessions[0]
     assert (booked.id, booked.status) == (missed, "booked")
+    assert document.next_session is not None
+    assert document.next_session.start == min(starts)
     clinic.do(client, record_attendance, session_id=missed, code="3", if_match=booked.version)
     document = seen(clinic, client)
     assert document.next_session is not None
