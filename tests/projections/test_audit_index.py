@@ -87,6 +87,9 @@ def test_an_altered_row_cannot_say_what_did_not_happen(clinic: StaffedClinic) ->
     innocent = clinic.staff[Role.SUPERVISOR].id
     outside(clinic, "UPDATE audit_index SET actor = ?", innocent)
     assert [item.actor for item in audit(clinic, staff=innocent, client=client).items] == []
+    outside(clinic, "UPDATE audit_index SET at_us = 1")
+    long_ago = now() - timedelta(days=1000)
+    assert audit(clinic, client=client, to_at=long_ago).items == ()
     (told,) = audit(clinic, client=client, action="client.view").items
     assert told.actor == clinic.staff[Role.THERAPIST].id
 

@@ -93,6 +93,9 @@ def test_each_client_that_is_shown_gets_an_entry_and_nobody_else(clinic: Staffed
     listed(clinic, Role.FRONT_DESK, name="ash")
     assert [each.event.action for each in clinic.reader.access_events(shown)] == ["client.list"]
     assert clinic.reader.access_events(other) == []
+    caseload(clinic, limit=1)
+    assert [each.event.action for each in clinic.reader.access_events(shown)] == ["client.list", "caseload.view"]
+    assert clinic.reader.access_events(other) == []
     before = len(clinic.reader.access_events(None))
     assert listed(clinic, Role.FRONT_DESK, name="nobody") == []
     assert len(clinic.reader.access_events(None)) == before + 1
