@@ -88,6 +88,10 @@ def test_a_prompt_stands_on_top_until_a_clinicians_risk_assessment_answers_it(cl
     document = seen(clinic, client)
     assert document.risk_prompts == ()
     assert document.risk is not None
+    # Answering the prompt touched its assessment, so that assessment's version moved on too.
+    (measure,) = document.measures
+    assert measure.first is not None
+    assert (measure.first.assessment_id, measure.first.version) == (assessment, document.risk.version)
     assert (document.risk.level, document.risk.formulation) == ("low", "No plan, no means.")
     assert document.risk.assessed_by_name == "Jo Lind"
 
@@ -346,6 +350,15 @@ def test_the_next_booking_comes_first_and_past_sessions_last(clinic: StaffedClin
     assert [each.start for each in document.last_sessions] == sorted(
         (each.start for each in document.last_sessions), reverse=True
     )
+
+
+def test_a_session_that_was_held_stays_held_when_its_attendance_is_put_right(clinic: StaffedClinic) -> None:
+    client = clinic.register()
+    session = held(clinic, client, in_episode(clinic, client), kind="assessment")
+    version = seen(clinic, client).last_sessions[0].version
+    clinic.do(client, record_attendance, session_id=session, code="6", if_match=version)
+    (shown,) = seen(clinic, client).last_sessions
+    assert (shown.status, shown.attendance, shown.version) == ("held", "6", version + 1)
 
 
 def test_the_last_five_notes_show_their_newest_text_and_their_marks(clinic: StaffedClinic) -> None:
