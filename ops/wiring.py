@@ -25,7 +25,7 @@ from records.actors import Actor, Role
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
-from records.errors import WellkeptError
+from records.errors import LedgerMismatch, WellkeptError
 from records.event import StreamKind
 from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
@@ -38,6 +38,7 @@ from records.store.sqlite import SqliteStore
 from records.store.unit import CreatedKey, Unit
 
 FORMAT = "wellkept-data/1"
+_ENTRIES_AT_ONCE = 10_000
 
 
 class NotInitialised(WellkeptError):
@@ -212,6 +213,7 @@ def open_clinic(
     )
     store = open_store(paths, database_url, read_only=read_only)
     try:
+        require_whole(store, alarm or _no_alarm)
         require_keys(store, keyring)
         service = Service(store, keyring, clock, alarm or _no_alarm)
     except BaseException:
@@ -220,6 +222,34 @@ def open_clinic(
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index)
+
+
+def require_whole(store: Store, alarm: Alarm) -> None:
+    """Hold the log to itself before it is served: no index is missing, and no event.
+
+    Rows that no entry names are nobody's: they raise an alarm and stop nothing. Every staff and clinic stream is opened
+    and verified after this; the rest is verified when it is read.
+
+    Raises:
+        LedgerMismatch: names the first index that is missing, where one is.
+    """
+    tally = store.tally()
+    if tally.entries != tally.last_index + 1:
+        raise LedgerMismatch("an entry of the ledger is missing", _first_gap(store))
+    if tally.events < tally.chained:
+        raise LedgerMismatch("events of the ledger are not stored")
+    if tally.events > tally.chained:
+        alarm("stray-rows", {"rows": tally.events - tally.chained})
+
+
+def _first_gap(store: Store) -> int:
+    expected = 0
+    while entries := store.entries(expected - 1, _ENTRIES_AT_ONCE):
+        for index, _ in entries:
+            if index != expected:
+                return expected
+            expected += 1
+    return expected
 
 
 def require_keys(store: Store, keyring: Keyring) -> None:

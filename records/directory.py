@@ -32,6 +32,7 @@ class Directory:
         self.staff: dict[UUID, StaffRecord] = {}
         self.teams: dict[UUID, TeamRecord] = {}
         self._tokens: dict[bytes, tuple[UUID, UUID]] = {}
+        self._names: dict[str, str] = {}
 
     def apply(self, recorded: Recorded) -> None:
         """Apply the next clinic-class event."""
@@ -45,6 +46,7 @@ class Directory:
             account = msgspec.structs.replace(self.staff.get(recorded.stream) or StaffRecord(recorded.stream))
             event.apply(account, recorded.version)
             self.staff[recorded.stream] = account
+            self._names[str(account.staff_id)] = account.name
             if isinstance(event, TokenIssued):
                 self._tokens[event.digest] = (recorded.stream, event.token_id)
         elif event.stream_kind is StreamKind.CLINIC:
@@ -81,8 +83,4 @@ class Directory:
 
     def name_of(self, staff_id: str) -> str:
         """Return the name that reports show for an actor id; operators and clients are shown by their id."""
-        try:
-            record = self.staff.get(UUID(staff_id))
-        except ValueError:
-            return staff_id
-        return record.name if record is not None else staff_id
+        return self._names.get(staff_id, staff_id)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -87,6 +88,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return from_microseconds(self.logged_at_us)
 
 
+class RawEntry(NamedTuple):
+    """The fields of a ledger entry in the order and form of the layout, for those who read many."""
+
+    kind: int
+    logged_at_us: int
+    stream: bytes
+    version: int
+    prev_stream_leaf: bytes
+    key_id: bytes
+    key_class: int
+    payload_len: int
+    payload_sha256: bytes
+    content_root: bytes
+
+
 def encode_entry(
     kind: int,
     logged_at_us: int,
@@ -115,28 +131,39 @@ def encode_entry(
     )
 
 
-def decode_entry(entry: bytes) -> Entry:
-    """Decode an entry strictly.
+def read_entry(entry: bytes) -> RawEntry:
+    """Return the fields of an entry as they lie there, strictly.
 
     Raises:
         LedgerMismatch: wrong length or magic, unknown kind or key class.
     """
     if len(entry) != ENTRY_BYTES:
         raise LedgerMismatch("an entry of wrong length")
-    magic, kind, at, stream, version, prev, key_id, key_class, length, digest, content = _LAYOUT.unpack(entry)
-    if magic != MAGIC or kind not in _KINDS or key_class not in _KEY_CLASSES:
+    magic, *fields = _LAYOUT.unpack(entry)
+    raw = RawEntry._make(fields)
+    if magic != MAGIC or raw.kind not in _KINDS or raw.key_class not in _KEY_CLASSES:
         raise LedgerMismatch("an entry of unknown format")
+    return raw
+
+
+def decode_entry(entry: bytes) -> Entry:
+    """Decode an entry strictly.
+
+    Raises:
+        LedgerMismatch: wrong length or magic, unknown kind or key class.
+    """
+    raw = read_entry(entry)
     return Entry(
-        kind=Kind(kind),
-        logged_at_us=at,
-        stream=UUID(bytes=stream),
-        version=version,
-        prev_stream_leaf=prev,
-        key_id=key_id,
-        key_class=KeyClass(key_class),
-        payload_len=length,
-        payload_sha256=digest,
-        content_root=content,
+        kind=Kind(raw.kind),
+        logged_at_us=raw.logged_at_us,
+        stream=UUID(bytes=raw.stream),
+        version=raw.version,
+        prev_stream_leaf=raw.prev_stream_leaf,
+        key_id=raw.key_id,
+        key_class=KeyClass(raw.key_class),
+        payload_len=raw.payload_len,
+        payload_sha256=raw.payload_sha256,
+        content_root=raw.content_root,
     )
 
 

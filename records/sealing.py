@@ -122,7 +122,7 @@ def _unpadded(plaintext: bytes) -> bytes:
     length = int.from_bytes(plaintext[:4], "big")
     if not 4 <= length <= len(plaintext) or len(plaintext) != padme(max(SMALLEST_BYTES, length)):
         raise SealBroken("a plaintext of wrong size")
-    if any(plaintext[length:]):
+    if plaintext[length:] != bytes(len(plaintext) - length):
         raise SealBroken("padding that is not zero")
     return plaintext[4:length]
 

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from uuid import UUID
 
-from records.store.unit import AuditRow, Committed, IdempotencyRow, LogHead, SealedRow, StoredRow, Unit
+from records.store.unit import AuditRow, Committed, IdempotencyRow, LogHead, SealedRow, StoredRow, Tally, Unit
 
 
 class Store(ABC):
@@ -63,6 +63,10 @@ class Store(ABC):
     @abstractmethod
     def key_entries(self) -> list[tuple[int, bytes]]:
         """Return all entries of keys created or destroyed, in order."""
+
+    @abstractmethod
+    def tally(self) -> Tally:
+        """Count what is stored, at one moment; O(log). Asked before a clinic is served."""
 
     @abstractmethod
     def row(self, place: str, row_id: UUID) -> SealedRow | None:

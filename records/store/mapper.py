@@ -19,7 +19,7 @@ from uuid import UUID
 from records.catalogue import to_event
 from records.errors import LedgerMismatch, SealBroken, UnknownTopic
 from records.event import Event, Recorded, StreamKind, topic_of
-from records.ledger import Kind, decode_entry, entry_hash
+from records.ledger import Kind, entry_hash, from_microseconds, read_entry
 from records.payload import Segment, to_segments
 from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, seal_event
 from records.store.unit import Append, StoredRow
@@ -84,11 +84,13 @@ class EventMapper:
         """
         opened = []
         previous: bytes | None = None
+        name = stream.bytes
         for row in rows:
-            entry = decode_entry(row.entry)
+            entry = read_entry(row.entry)
             leaf = entry_hash(row.entry)
+            logged_at = from_microseconds(entry.logged_at_us)
             try:
-                if entry.stream != stream or entry.version != row.version:
+                if entry.stream != name or entry.version != row.version:
                     raise LedgerMismatch("an entry of another place", row.position)
                 if previous is not None and entry.prev_stream_leaf != previous:
                     raise LedgerMismatch("a chain that is cut", row.position)
@@ -99,9 +101,9 @@ class EventMapper:
                 self._alarm("seal-broken", {"index": row.position, "error": type(error).__name__})
                 if not gaps:
                     raise
-                event = Unreadable(occurred_at=entry.logged_at, entered_by="", request_id="")
+                event = Unreadable(occurred_at=logged_at, entered_by="", request_id="")
             previous = leaf
-            opened.append(Recorded(event, stream, row.version, row.position, entry.logged_at, leaf))
+            opened.append(Recorded(event, stream, row.version, row.position, logged_at, leaf))
         return opened
 
     def segments(self, kind: StreamKind, stream: UUID, row: StoredRow) -> tuple[Segment, ...]:
@@ -110,7 +112,7 @@ class EventMapper:
         Raises:
             SealBroken: it does not open in its place.
         """
-        key = self._streams.key_of(kind, stream, decode_entry(row.entry).key_id)
+        key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
         return open_event(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)[1]
 
     def _open_row(self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes) -> Event:
@@ -118,6 +120,8 @@ class EventMapper:
         place = Place(self._deployment, EVENT_PLACE, stream, row.version)
         topic, segments = open_event(key, place, row.state)
         event = to_event(topic, segments)
+        if event.stream_kind is kind:
+            return event
         if self._streams.scope(event.stream_kind, stream) != self._streams.scope(kind, stream):
             raise UnknownTopic("an event of another kind of stream")
         return event

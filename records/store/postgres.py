@@ -45,6 +45,7 @@ from records.store.unit import (
     RowDelete,
     SealedRow,
     StoredRow,
+    Tally,
     Unit,
 )
 
@@ -202,6 +203,16 @@ class PostgresStore(Store):
         return self._select(
             "SELECT idx, entry FROM ledger WHERE substring(entry from 8 for 1) IN ('\\x03', '\\x04') ORDER BY idx", ()
         )
+
+    def tally(self) -> Tally:
+        """Count what is stored."""
+        found = self._select(
+            "SELECT (SELECT count(*) FROM ledger), (SELECT coalesce(max(idx), -1) FROM ledger),"
+            " (SELECT count(*) FROM ledger WHERE substring(entry from 8 for 1) <= '\\x02'),"
+            " (SELECT count(*) FROM stored_events)",
+            (),
+        )
+        return Tally(*found[0])
 
     def row(self, place: str, row_id: UUID) -> SealedRow | None:
         """Return a sealed row, or None."""

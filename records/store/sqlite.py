@@ -41,6 +41,7 @@ from records.store.unit import (
     SealedRow,
     StoredRow,
     StreamHead,
+    Tally,
     Unit,
     decode_references,
     encode_references,
@@ -265,6 +266,15 @@ class SqliteStore(Store):
         return self._select(
             "SELECT idx, entry FROM ledger WHERE substr(entry, 8, 1) IN (x'03', x'04') ORDER BY idx", ()
         )
+
+    def tally(self) -> Tally:
+        """Count what is stored."""
+        found = self._select(
+            "SELECT (SELECT count(*) FROM ledger), (SELECT coalesce(max(idx), -1) FROM ledger),"
+            " (SELECT count(*) FROM ledger WHERE substr(entry, 8, 1) <= x'02'), (SELECT count(*) FROM stored_events)",
+            (),
+        )
+        return Tally(*found[0])
 
     def row(self, place: str, row_id: UUID) -> SealedRow | None:
         """Return a sealed row, or None."""

@@ -154,6 +154,15 @@ class StreamHead(NamedTuple):
     leaf: bytes = NO_LEAF
 
 
+class Tally(NamedTuple):
+    """How much is stored: entries, the last index (-1 for none), entries of events and readings, stored events."""
+
+    entries: int
+    last_index: int
+    chained: int
+    events: int
+
+
 class StoredRow(NamedTuple):
     """An event as it lies in the store, beside its ledger entry; nothing is verified yet."""
 

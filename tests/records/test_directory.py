@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from ops.wiring import require_whole
 from records.actors import Purpose, Relation, Role
 from records.care_team import remove_member
 from records.clinic import change_policy
@@ -210,3 +211,27 @@ def test_a_token_serves_at_the_doors(checked: Doors) -> None:
     checked.read(client, checked.ask(actor), purpose=Purpose.TREAT)
 
     assert checked.access(client)[0].address == "203.0.113.9"
+
+
+def test_a_clinic_whose_last_account_entry_was_cut_out_does_not_open(doors: Doors) -> None:
+    account = UUID(doors.therapist.id)
+    doors.service.transact(account, disable_account, doors.operator)
+    doors.client()
+    version = doors.store.history(account)[-1].version
+    doors.outside(
+        f"DELETE FROM ledger WHERE substr(entry, 17, 24) = x'{account.hex}{version:016x}'",
+        f"DELETE FROM stored_events WHERE originator_id = '{account.hex}' AND originator_version = {version}",
+    )
+
+    with pytest.raises(IntegrityFailure):
+        doors.reopen()
+
+
+def test_a_row_that_no_entry_names_stops_nothing_and_is_told(doors: Doors) -> None:
+    doors.outside(
+        "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
+        f" VALUES ('{uuid4().hex}', 1, 'sealed', x'01')"
+    )
+    told: list[tuple[str, dict[str, object]]] = []
+    require_whole(doors.store, lambda code, facts: told.append((code, facts)))
+    assert told == [("stray-rows", {"rows": 1})]
