@@ -71,6 +71,8 @@ def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: 
     """Return the application of an open clinic; `extend` may add routes to it."""
     from api.app import create_app
 
+    # Whoever lists clients first should not be the one who waits for all of them to be read.
+    clinic.roster.follow()
     app = create_app(clinic, alarm=readiness.alarm, ready=lambda: readiness.faults(clinic))
     if extend is not None:
         extend(app)
