@@ -17,7 +17,7 @@ from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-HELD_FOLDS = 256
+HELD_FOLDS = 512
 
 State = TypeVar("State")
 
