@@ -33,7 +33,7 @@ from ops.process_guards import end_with_parent
 from ops.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
-from ops.wsgi import Extend, Wsgi, make_wsgi, open_wsgi
+from ops.wsgi import Extend, Wsgi, make_wsgi, open_wsgi, spare_collector
 
 BACKLOG = 1024
 
@@ -110,6 +110,7 @@ def _serve_here(
     control = _control(clinic, settings)
     try:
         wsgi = make_wsgi(clinic, settings, readiness, extend)
+        spare_collector()
         log("info", "serve.ready")
         ready()
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)
