@@ -30,9 +30,12 @@ from tests.api.right_requests import EPISODE, RECIPES, Kitchen, Right
 from tests.clinic import PURPOSES
 
 SEED = 20
-# What fits the document may still be refused: no such item, a rule, an old version, content that cannot be true.
-ACCEPTED = ["2xx", "401", "403", "404", "409", "412", "422", "428"]
+# What fits the document may still be refused: no such item, a rule, an old version, too many bytes, content that
+# cannot be true.
+ACCEPTED = ["2xx", "401", "403", "404", "409", "412", "413", "422", "428"]
+REFUSED = ["400", "401", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
 CHECKS = {
+    "negative_data_rejection": {"expected-statuses": REFUSED},
     "positive_data_acceptance": {"expected-statuses": ACCEPTED},
     "missing_required_header": {"expected-statuses": ["400", "401", "403", "404"]},
 }
