@@ -93,11 +93,12 @@ class GroupCommit:
                     self._writing = False
                 else:
                     successor.leads = True
+            # The next batch begins before this one's callers go on.
+            if successor is not None:
+                successor.wake.release()
             for waiter in batch:
                 if not waiter.leads:
                     waiter.wake.release()
-            if successor is not None:
-                successor.wake.release()
 
     def _settle(self, batch: list[_Waiter]) -> None:
         outcomes: Sequence[Committed | WellkeptError] = ()
