@@ -21,6 +21,7 @@ import msgspec
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from ops.logging import configure_logging, log, place_of
+from ops.one_core import settle_thread
 from ops.opening import open_from
 from ops.process_guards import guard_process
 from ops.readiness import Readiness
@@ -87,6 +88,7 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
     """Wrap an application: log what failed (and, verbose, everything), and let no error text out."""
 
     def edge(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        settle_thread()
         began = time.perf_counter()
         answered: list[str] = []
 

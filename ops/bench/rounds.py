@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ops.one_core import settle_thread
+
 Act = Callable[[], object]
 """One operation."""
 
@@ -50,6 +52,8 @@ def run_threads(acts: Sequence[Act], seconds: float, others: Sequence[Act] = ())
     ends = [0.0]
 
     def loop(act: Act, mine: list[float]) -> None:
+        # As the threads of a served clinic do.
+        settle_thread()
         start.wait()
         began = time.perf_counter()
         end = began + seconds
