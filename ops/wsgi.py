@@ -79,16 +79,27 @@ def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: 
         extend(app)
     words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
     wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
+    if settings.database_url is None:
+        wsgi = _on_one_core(wsgi)
     if settings.trusted_proxies:
         wsgi = wrap_wsgi_with_proxy_headers(wsgi, list(settings.trusted_proxies))
     return wsgi
+
+
+def _on_one_core(inner: Wsgi) -> Wsgi:
+    """Wrap an application that one process serves; where several do, and a server beside them, the kernel spreads them."""
+
+    def settled(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        settle_thread()
+        return inner(environ, start_response)
+
+    return settled
 
 
 def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
     """Wrap an application: log what failed (and, verbose, everything), and let no error text out."""
 
     def edge(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        settle_thread()
         began = time.perf_counter()
         answered: list[str] = []
 

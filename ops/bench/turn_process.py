@@ -83,7 +83,7 @@ def serve_turns(acts: Callable[[int], Sequence[Act]]) -> None:
 
     def turn(words: Sequence[str]) -> Turn:
         seconds, threads = words
-        return run_threads(acts(int(threads)), float(seconds))
+        return run_threads(acts(int(threads)), float(seconds), one_core=False)
 
     serve_lines(turn)
 
