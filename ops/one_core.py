@@ -5,8 +5,8 @@ wake-up costs more than the turn's own work. On one core, 32 threads of writers 
 processor time (docs/decisions/0010-threads-that-take-turns-share-a-core.md).
 
 - A thread settles itself, once; threads that are not the interpreter's (the server's own input and output) stay free.
-- It serves the one process that has a clinic on SQLite to itself; several processes beside a database server are left
-  to the kernel, which spreads them better. Where the system offers no such choice, nothing happens.
+- It is for a clinic that one process serves; several processes gain nothing by it and are left to the kernel. Where the
+  system offers no such choice, nothing happens.
 
 It limits nothing: the kernel moves other work away from a core that is busy.
 """

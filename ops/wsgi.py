@@ -79,7 +79,7 @@ def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: 
         extend(app)
     words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
     wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
-    if settings.database_url is None:
+    if settings.workers == 1:
         wsgi = _on_one_core(wsgi)
     if settings.trusted_proxies:
         wsgi = wrap_wsgi_with_proxy_headers(wsgi, list(settings.trusted_proxies))
@@ -87,7 +87,7 @@ def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: 
 
 
 def _on_one_core(inner: Wsgi) -> Wsgi:
-    """Wrap an application that one process serves; where several do, and a server beside them, the kernel spreads them."""
+    """Wrap an application that one process serves; several processes are spread by the kernel."""
 
     def settled(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         settle_thread()

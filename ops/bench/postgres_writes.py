@@ -78,7 +78,7 @@ def _measure(bench: Bench, server: Databases) -> Iterator[Measured]:
         inserts, one, four = take_turns(
             bench.rounds,
             lambda: run_threads([bare.insert_one], bench.slice_seconds),
-            partial(run_threads, writers, bench.slice_seconds, one_core=False),
+            partial(run_threads, writers, bench.slice_seconds),
             partial(turn_of, workers, bench.slice_seconds, threads // PROCESSES),
         )
         for where, turns in (("one-process", one), ("four-processes", four)):

@@ -53,7 +53,7 @@ def run_threads(acts: Sequence[Act], seconds: float, others: Sequence[Act] = (),
 
     def loop(act: Act, mine: list[float]) -> None:
         if one_core:
-            # As the threads of a clinic that is served from SQLite do.
+            # As the threads of a clinic that one process serves do.
             settle_thread()
         start.wait()
         began = time.perf_counter()
