@@ -95,7 +95,10 @@ class SqliteStore(Store):
         self._recorder = LedgeredRecorder(SQLiteDatastore(str(path)))
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Semaphore(READERS)
+        # Where streams end, as committed. It is moved under its lock, and read without one.
         self._heads: dict[UUID, StreamHead] = {}
+        self._heads_lock = threading.Lock()
+        self._batches = 0
         self._writer = None if read_only else _connect_writer(path)
         self._group = GroupCommit(self._write_batch)
         # None where a commit failed half way: then the database is asked before the next batch.
@@ -155,11 +158,15 @@ class SqliteStore(Store):
             _commit(writer)
         except OutcomeUnknown:
             self._committed = None
-            self._heads.clear()
+            with self._heads_lock:
+                self._batches += 1
+                self._heads.clear()
             raise
-        if len(self._heads) > REMEMBERED_HEADS:
-            self._heads.clear()
-        self._heads.update(plan.heads)
+        with self._heads_lock:
+            self._batches += 1
+            if len(self._heads) > REMEMBERED_HEADS:
+                self._heads.clear()
+            self._heads.update(plan.heads)
         self._committed = plan.head
         return plan.outcomes
 
@@ -231,7 +238,14 @@ class SqliteStore(Store):
         return self._committed or self._stored_head()
 
     def history(self, stream: UUID, after: int = 0, upto: int | None = None) -> list[StoredRow]:
-        """Return a stream's rows beside their entries; see `Store.history`."""
+        """Return a stream's rows beside their entries; see `Store.history`.
+
+        Cost: nothing where this process wrote or read the stream's last event and nothing newer is asked for.
+        """
+        known = self._heads.get(stream)
+        if known is not None and after >= known.version:
+            return []
+        batches = self._batches
         name = stream.bytes
         with self._reader() as reader:
             chain = reader.execute(
@@ -247,7 +261,18 @@ class SqliteStore(Store):
                 " ORDER BY originator_version",
                 (stream.hex, after, after + len(chain)),
             ).fetchall()
-        return join_rows(chain, states, after)
+        rows = join_rows(chain, states, after)
+        if upto is None and known is None:
+            self._remember(stream, StreamHead(rows[-1].version, entry_hash(rows[-1].entry)), batches)
+        return rows
+
+    def _remember(self, stream: UUID, head: StreamHead, batches: int) -> None:
+        """Keep where a stream was seen to end, unless a batch was committed since it was looked at."""
+        if self._writer is None:
+            return
+        with self._heads_lock:
+            if batches == self._batches and len(self._heads) < REMEMBERED_HEADS:
+                self._heads[stream] = head
 
     def entries(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Return entries after an index, in order."""

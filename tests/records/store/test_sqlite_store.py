@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -16,7 +18,7 @@ import pytest
 
 from records.errors import ClinicLocked, NotStored, OutcomeUnknown, WellkeptError
 from records.store.sqlite import SqliteStore
-from records.store.unit import Committed
+from records.store.unit import Committed, Unit
 from tests.check import check_store
 from tests.engines import Clock, SqliteEngine
 from tests.units import event
@@ -204,3 +206,76 @@ def test_a_full_disk_leaves_nothing_half_stored_and_then_works_again(
     for stream, error in refused:
         assert error == "OutcomeUnknown" or store.history(UUID(stream)) == [], "what was refused is stored"
         assert len(store.history(UUID(stream))) in (0, 7)
+
+
+# --- what is known is not asked for
+
+
+class WatchedStore(SqliteStore):
+    """A store that counts its readings, and that another writer overtakes in the middle of one."""
+
+    readings = 0
+    overtaken_by: Unit | None = None
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        self.readings += 1
+        with super()._reader() as reader:
+            yield reader
+        unit, self.overtaken_by = self.overtaken_by, None
+        if unit is not None:
+            self.commit(unit)
+
+
+@pytest.fixture
+def watched(sqlite_engine: SqliteEngine) -> Iterator[WatchedStore]:
+    """A store that was opened anew, so that it knows nothing yet."""
+    store = WatchedStore(sqlite_engine.path, sqlite_engine.clock)
+    yield store
+    store.close()
+
+
+def test_nothing_newer_is_known_without_a_reading(watched: WatchedStore) -> None:
+    stream = uuid4()
+    watched.commit(event(stream, 0, 3))
+    before = watched.readings
+    assert watched.history(stream, 3) == []
+    assert watched.readings == before
+    watched.commit(event(stream, 3))
+    assert [row.version for row in watched.history(stream, 3)] == [4]
+
+
+def test_a_reading_tells_where_a_stream_ends(sqlite_engine: SqliteEngine) -> None:
+    stream = uuid4()
+    first = sqlite_engine.open()
+    first.commit(event(stream, 0, 3))
+    first.close()
+    store = WatchedStore(sqlite_engine.path, sqlite_engine.clock)
+    assert len(store.history(stream, 1)) == 2
+    before = store.readings
+    assert store.history(stream, 3) == []
+    assert store.readings == before
+    store.close()
+
+
+def test_a_reading_that_was_overtaken_hides_nothing(sqlite_engine: SqliteEngine) -> None:
+    stream = uuid4()
+    first = sqlite_engine.open()
+    first.commit(event(stream, 0))
+    first.close()
+    store = WatchedStore(sqlite_engine.path, sqlite_engine.clock)
+    store.overtaken_by = event(stream, 1)
+    assert [row.version for row in store.history(stream)] == [1]
+    assert [row.version for row in store.history(stream, 1)] == [2]
+    store.close()
+
+
+def test_a_reading_process_keeps_nothing_in_mind(sqlite_engine: SqliteEngine) -> None:
+    stream = uuid4()
+    writing = sqlite_engine.open()
+    writing.commit(event(stream, 0))
+    reading = SqliteStore(sqlite_engine.path, sqlite_engine.clock, read_only=True)
+    assert len(reading.history(stream)) == 1
+    writing.commit(event(stream, 1))
+    assert [row.version for row in reading.history(stream, 1)] == [2]
+    reading.close()
