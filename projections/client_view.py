@@ -7,6 +7,8 @@ Source: CONTRACT (`/v1/clients/{id}`); DOMAIN 2 (prompts), 3 (breaches), 10 (the
 - The front desk gets identity, contact, bookings and how consents stand; nothing clinical is built for it.
 - As known at a past moment, or as valid then, it is folded from the events that count; nothing is stored.
 - Events that cannot be opened are marked as gaps, and the rest is shown.
+- A view of now that was rendered is shown again while its fold is held, staff and teams are the same, and no moment has
+  come that the rendering asked about (an expiry, a session's start, midnight).
 
 It is no evidence: it can always be dropped and folded anew (`projections.rebuild`).
 """
@@ -14,7 +16,7 @@ It is no evidence: it can always be dropped and folded anew (`projections.rebuil
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -144,24 +146,57 @@ class ClientView:
         if client_id is None:
             raise UnknownClient("a current view is of one client")
         if asked.known_at is None and asked.valid_at is None:
-            found = SNAPSHOT.read_through(reader, client_id)
-            state, puts = found.state, found.puts
-        else:
-            events = reader.events(client_id)
-            state = fold(each for each in events if counts(each, asked.known_at, asked.valid_at))
-            puts = ()
-        if state.version == 0:
-            raise UnknownClient("no such client")
-        directory = reader.directory
-        viewing = Viewing(
-            role=asked.actor.role,
-            at=asked.valid_at or asked.known_at or asked.at,
-            zone=ZoneInfo(directory.clinic.policy.timezone),
-            name_of=directory.name_of,
-        )
-        team = _team(reader, client_id) if asked.known_at is None and asked.valid_at is None else ()
-        render = render_desk if viewing.role is Role.FRONT_DESK else render_clinical
-        return Built(render(state, asked, client_id, viewing, team), puts)
+            return _now(reader, asked, client_id)
+        events = reader.events(client_id)
+        state = fold(each for each in events if counts(each, asked.known_at, asked.valid_at))
+        document, _ = _render(reader, asked, client_id, state, ())
+        return Built(document)
+
+
+class _Shown(NamedTuple):
+    """A rendered view: true from `since` up to but without `until`, with staff and teams as at a ledger position."""
+
+    document: ClientDocument | DeskDocument
+    position: int
+    since: datetime
+    until: datetime | None
+
+
+def _now(reader: Reader, asked: Asked, client_id: UUID) -> Built:
+    """Build the view as of now; what was rendered of the same fold is shown again while it stays true."""
+    found = SNAPSHOT.read_through(reader, client_id)
+    position, role = reader.directory.position, asked.actor.role
+    shown: _Shown | None = found.shown.get(role)
+    if (
+        shown is None
+        or shown.position != position
+        or asked.at < shown.since
+        or (shown.until is not None and asked.at >= shown.until)
+    ):
+        document, until = _render(reader, asked, client_id, found.state, _team(reader, client_id))
+        found.shown[role] = shown = _Shown(document, position, asked.at, until)
+    return Built(shown.document, found.puts)
+
+
+def _render(
+    reader: Reader, asked: Asked, client_id: UUID, state: ClientState, team: tuple[TeamMember, ...]
+) -> tuple[ClientDocument | DeskDocument, datetime | None]:
+    """Return the view that the reader's role may see, and until when it stays true.
+
+    Raises:
+        UnknownClient: the state is of no client.
+    """
+    if state.version == 0:
+        raise UnknownClient("no such client")
+    directory = reader.directory
+    viewing = Viewing(
+        role=asked.actor.role,
+        at=asked.valid_at or asked.known_at or asked.at,
+        zone=ZoneInfo(directory.clinic.policy.timezone),
+        name_of=directory.name_of,
+    )
+    render = render_desk if viewing.role is Role.FRONT_DESK else render_clinical
+    return render(state, asked, client_id, viewing, team), viewing.stays_until
 
 
 def render_clinical(

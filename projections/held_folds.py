@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 HELD_FOLDS = 512
@@ -30,12 +30,14 @@ class Held(NamedTuple, Generic[State]):
         leaf: the leaf hash of that event.
         state: the fold; nobody changes it.
         content: the same, encoded, to move on from.
+        shown: what views rendered of this fold, by names of their own; it is forgotten with the fold.
     """
 
     version: int
     leaf: bytes
     state: State
     content: bytes
+    shown: dict[Any, Any]
 
 
 class HeldFolds(Generic[State]):

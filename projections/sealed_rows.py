@@ -18,7 +18,7 @@ A crash leaves the row as it was, or the newer one; both are read through.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -73,7 +73,7 @@ class Snapshot(Generic[State]):
         found = self._from_memory(reader, client_id)
         if found is None:
             found = self.read_row(reader, client_id, reader.sealed_row(self.place, client_id))
-            self._hold(reader, client_id, found.state, found.leaf, None)
+            self._hold(reader, client_id, found, None)
         return found
 
     def read_row(self, reader: Reader, client_id: UUID, row: SealedRow | None) -> ReadThrough[State]:
@@ -85,7 +85,7 @@ class Snapshot(Generic[State]):
         rows = reader.rows(client_id)
         state = self._fold(self.new(), reader, client_id, rows)
         leaf = entry_hash(rows[-1].entry) if rows else NO_LEAF
-        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=row is None), leaf)
+        return ReadThrough(state, self._puts(reader, client_id, state, rows, only_forward=row is None), leaf, {})
 
     def follow(self, reader: Reader, client_id: UUID, state: State) -> ReadThrough[State]:
         """Move a fold that is held in memory on to the record's last event.
@@ -95,10 +95,10 @@ class Snapshot(Generic[State]):
         """
         rows = reader.rows(client_id, after=state.version)
         if not rows:
-            return ReadThrough(state, (), NO_LEAF)
+            return ReadThrough(state, (), NO_LEAF, {})
         state = self._fold(state, reader, client_id, rows)
         return ReadThrough(
-            state, self._puts(reader, client_id, state, rows, only_forward=True), entry_hash(rows[-1].entry)
+            state, self._puts(reader, client_id, state, rows, only_forward=True), entry_hash(rows[-1].entry), {}
         )
 
     def seal(self, reader: Reader, client_id: UUID, state: State, leaf: bytes, *, only_forward: bool = True) -> RowPut:
@@ -124,10 +124,10 @@ class Snapshot(Generic[State]):
             # A key that is missing for the events too is said when those are opened.
             return None
         if not newer:
-            return ReadThrough(state, (), leaf)
+            return ReadThrough(state, (), leaf, {})
         state = self._fold(state, reader, client_id, newer)
         puts = self._puts(reader, client_id, state, newer, only_forward=True)
-        return ReadThrough(state, puts, entry_hash(newer[-1].entry))
+        return ReadThrough(state, puts, entry_hash(newer[-1].entry), {})
 
     def forget(self, reader: Reader, client_id: UUID) -> None:
         """Drop what is held in memory of a client, as erasure and a dropped row ask for."""
@@ -145,19 +145,21 @@ class Snapshot(Generic[State]):
             raise
         newer = reader.rows(client_id, after=held.version)
         if not newer:
-            return ReadThrough(held.state, (), held.leaf)
+            return ReadThrough(held.state, (), held.leaf, held.shown)
         if decode_entry(newer[0].entry).prev_stream_leaf != held.leaf:
             folds.forget(client_id)
             return None
         state = self._fold(self._decoder.decode(held.content), reader, client_id, newer)
         content = self._encoder.encode(state)
-        leaf = entry_hash(newer[-1].entry)
-        self._hold(reader, client_id, state, leaf, content)
-        return ReadThrough(state, self._puts(reader, client_id, state, newer, only_forward=True), leaf)
+        puts = self._puts(reader, client_id, state, newer, only_forward=True)
+        found = ReadThrough(state, puts, entry_hash(newer[-1].entry), {})
+        self._hold(reader, client_id, found, content)
+        return found
 
-    def _hold(self, reader: Reader, client_id: UUID, state: State, leaf: bytes, content: bytes | None) -> None:
+    def _hold(self, reader: Reader, client_id: UUID, found: ReadThrough[State], content: bytes | None) -> None:
+        state = found.state
         if state.version and not state.gaps:
-            held = Held(state.version, leaf, state, content or self._encoder.encode(state))
+            held = Held(state.version, found.leaf, state, content or self._encoder.encode(state), found.shown)
             self._folds(reader).keep(client_id, held)
 
     def _folds(self, reader: Reader) -> HeldFolds[State]:
@@ -180,8 +182,16 @@ class Snapshot(Generic[State]):
 
 
 class ReadThrough(NamedTuple, Generic[State]):
-    """A fold at its newest, the row to store in the commit of the access entry where it moved, and its last leaf."""
+    """A fold at its newest.
+
+    Attributes:
+        state: the fold; nobody changes it.
+        puts: the row to store in the commit of the access entry, where the fold moved.
+        leaf: leaf hash of the last event that it includes.
+        shown: what was rendered of this fold; whoever renders may add to it.
+    """
 
     state: State
     puts: tuple[RowPut, ...]
     leaf: bytes
+    shown: dict[Any, Any]

@@ -82,10 +82,10 @@ class Consent(msgspec.Struct, kw_only=True):
     restrictions: str | None = None
     given_at: datetime | None = None
 
-    def standing(self, at: datetime) -> ConsentStanding | None:
-        """Return how it stands at a moment; None where it is not shown."""
+    def standing(self, viewing: Viewing) -> ConsentStanding | None:
+        """Return how it stands at the moment of a look; None where it is not shown."""
         if self.status == "given":
-            return "expired" if self.expires_at is not None and at >= self.expires_at else "in-force"
+            return "expired" if self.expires_at is not None and viewing.reached(self.expires_at) else "in-force"
         if self.status in ("offered", "refused", "withdrawn"):
             return self.status  # type: ignore[return-value]  # one of the three
         return None
@@ -141,7 +141,7 @@ SHOWS: dict[type, Handler] = {
 
 def render(state: State, viewing: Viewing) -> tuple[ConsentItem, ...]:
     """Return consents in force in the order they were given, then one for each kind that has none in force."""
-    standing = [(consent, consent.standing(viewing.at)) for consent in state.items.values()]
+    standing = [(consent, consent.standing(viewing)) for consent in state.items.values()]
     live = [_item(consent, status) for consent, status in standing if status == "in-force"]
     covered = {item.kind for item in live}
     others: dict[str, ConsentItem] = {}

@@ -10,6 +10,7 @@ Source: DOMAIN 1 and 3 (end). The rules are those of `records.bookings` and `rec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -195,7 +196,7 @@ SHOWS: dict[type, Handler] = {
 
 def render(state: State, viewing: Viewing) -> Ahead:
     """Return what comes next (at most one and `BOOKINGS_SHOWN` more) and the last `LAST_SHOWN` of the past."""
-    coming, past = _split(state, viewing.at)
+    coming, past = _split(state, viewing.passed)
     return Ahead(coming=tuple(coming[: BOOKINGS_SHOWN + 1]), past=tuple(past[:LAST_SHOWN]))
 
 
@@ -216,9 +217,14 @@ def desk(item: SessionItem) -> DeskSession:
     )
 
 
-def _split(state: State, at: datetime) -> tuple[list[SessionItem], list[SessionItem]]:
-    coming = [item for item in state.items.values() if item.status == "booked" and item.start >= at]
-    past = [item for item in state.items.values() if item.start < at]
+def _split(state: State, passed: Callable[[datetime], bool]) -> tuple[list[SessionItem], list[SessionItem]]:
+    coming: list[SessionItem] = []
+    past: list[SessionItem] = []
+    for item in state.items.values():
+        if passed(item.start):
+            past.append(item)
+        elif item.status == "booked":
+            coming.append(item)
     coming.sort(key=lambda item: (item.start, item.version))
     past.sort(key=lambda item: (item.start, item.version), reverse=True)
     return coming, past
@@ -228,7 +234,7 @@ def _prune(state: State, recorded: Recorded) -> None:
     if len(state.items) <= PRUNED_OVER:
         return
     at = recorded.recorded_at
-    coming, past = _split(state, at)
+    coming, past = _split(state, lambda start: start < at)
     fallen_out = [item for item in state.items.values() if item.start >= at and item.status != "booked"]
     kept = (*past[:KEPT_PAST], *coming[:KEPT_AHEAD], *fallen_out[-KEPT_PAST:])
     state.items = {item.id: item for item in kept}

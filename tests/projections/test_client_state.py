@@ -6,6 +6,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from projections import client_state, roster_state
 from projections.client_state import ClientState, counts, fold
 from projections.sections import consents, sessions
+from projections.sections.viewing import Viewing
+from records.actors import Role
 from records.bookings import book_session
 from records.catalogue import CATALOGUE
 from records.episodes import open_episode
@@ -121,7 +124,8 @@ def test_the_consents_in_force_are_those_that_the_rules_find_live(history: Histo
     at = history.at + timedelta(days=days)
     state = fold(each for each in history.events if counts(each, None, at))
     live = {key for key, consent in history.record.consents.items() if consent.live_at(at)}
-    shown = {key for key, consent in state.consents.items.items() if consent.standing(at) == "in-force"}
+    look = Viewing(Role.THERAPIST, at, ZoneInfo("UTC"), str)
+    shown = {key for key, consent in state.consents.items.items() if consent.standing(look) == "in-force"}
     if days >= 0:
         assert shown == live
     assert all(state.consents.items[key].given_at is not None for key in shown)

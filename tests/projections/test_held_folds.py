@@ -70,11 +70,11 @@ def test_forgetting_is_safe(clinic: StaffedClinic) -> None:
 def test_the_least_recently_used_goes_first_and_an_older_fold_never_replaces_a_newer() -> None:
     folds: HeldFolds[str] = HeldFolds(2)
     anna, ben, cleo = uuid4(), uuid4(), uuid4()
-    folds.keep(anna, Held(2, b"", "a2", b""))
-    folds.keep(ben, Held(1, b"", "b1", b""))
-    folds.keep(anna, Held(1, b"", "a1", b""))
-    assert folds.get(anna) == Held(2, b"", "a2", b"")
-    folds.keep(cleo, Held(1, b"", "c1", b""))
+    folds.keep(anna, Held(2, b"", "a2", b"", {}))
+    folds.keep(ben, Held(1, b"", "b1", b"", {}))
+    folds.keep(anna, Held(1, b"", "a1", b"", {}))
+    assert folds.get(anna) == Held(2, b"", "a2", b"", {})
+    folds.keep(cleo, Held(1, b"", "c1", b"", {}))
     assert folds.get(ben) is None
     assert folds.get(anna) is not None
     assert folds.get(cleo) is not None
