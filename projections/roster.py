@@ -6,7 +6,8 @@ Source: DESIGN (Views); CONTRACT (`/v1/caseload`, `/v1/clients`); AUDIT A11.
   follows the log by its index, before every answer.
 - A row is no evidence: one that does not open is folded anew. Rows that moved are stored in the commit of a later
   reading.
-- Therapists and supervisors see their own clients, front desk and records clerks see names only; at most 50 a page.
+- Therapists and supervisors see their own clients, front desk and records clerks see all. Each entry of the list has a
+  name and a birth date, since a name alone identifies nobody; at most 50 a page.
 - Each client that is shown gets an access entry. Search words are never stored.
 - A client whose key is not there, or whose record cannot be read, is listed by its id only, and tried again each time
   it is listed.
@@ -66,7 +67,7 @@ class ListedClient(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name, preferred_name: None where the record cannot be opened, then only the id is known.
-        birth_date: for the care team and its supervisors only.
+        birth_date: as far as it is known (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); with the name it identifies the client.
     """
 
     id: UUID
@@ -287,7 +288,7 @@ class ClientListView:
         everyone = actor.role in SEES_ALL and not asked.parameters.get("mine")
         page = self._roster.page(
             None if everyone else _own_clients(reader, actor),
-            lambda client_id, state: _listed(client_id, state, with_birth_date=actor.role in OWN_BY),
+            _listed,
             words=words,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -316,12 +317,7 @@ def _caseload_item(client_id: UUID, state: RosterState | None, at: datetime) -> 
     )
 
 
-def _listed(client_id: UUID, state: RosterState | None, *, with_birth_date: bool) -> ListedClient:
+def _listed(client_id: UUID, state: RosterState | None) -> ListedClient:
     if state is None:
         return ListedClient(id=client_id)
-    return ListedClient(
-        id=client_id,
-        name=state.name,
-        preferred_name=state.preferred_name,
-        birth_date=state.birth_date if with_birth_date else None,
-    )
+    return ListedClient(id=client_id, name=state.name, preferred_name=state.preferred_name, birth_date=state.birth_date)
