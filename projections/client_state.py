@@ -59,7 +59,7 @@ IGNORED: tuple[type[Event], ...] = (
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 

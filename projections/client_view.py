@@ -82,7 +82,8 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         risk_prompts: open prompts, oldest first.
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
-        notes: the last five; `notes_in_error` counts those that are hidden because they were entered in error.
+        notes: the last five.
+        notes_in_error, risk_in_error: how many are hidden because they were entered in error; the history has them.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -99,6 +100,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     goals: GoalsShown
     measures: tuple[MeasureItem, ...] = ()
     risk: RiskItem | None = None
+    risk_in_error: int = 0
     next_session: SessionItem | None = None
     bookings: tuple[SessionItem, ...] = ()
     last_sessions: tuple[SessionItem, ...] = ()
@@ -183,6 +185,7 @@ def render_clinical(
         goals=goals.render(state.goals),
         measures=measured,
         risk=risk.render(state.risk, viewing),
+        risk_in_error=state.risk.in_error,
         next_session=ahead.coming[0] if ahead.coming else None,
         bookings=ahead.coming[1:],
         last_sessions=ahead.past,

@@ -28,13 +28,13 @@ from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import EVENTS as NOTE_EVENTS
 from records.registration import ClientIdentityChanged, ClientRegistered
-from records.risk import RiskAssessed, RiskPromptCleared
+from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 from records.sessions import SessionBreachRecorded, SessionHeld
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
 PLACE = "roster"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of the state; older rows are folded anew."""
 
 KEPT_AFTER = timedelta(days=7)
@@ -125,6 +125,11 @@ def _risk_assessed(state: RosterState, event: RiskAssessed, recorded: Recorded) 
         state.prompts.pop(assessment_id, None)
 
 
+def _risk_in_error(state: RosterState, event: RiskAssessmentEnteredInError, recorded: Recorded) -> None:
+    for prompt in event.reopens:
+        state.prompts[prompt.assessment_id] = prompt.taken_at
+
+
 def _opened(state: RosterState, event: EpisodeOpened, recorded: Recorded) -> None:
     state.episodes[event.episode_id] = True
 
@@ -161,6 +166,7 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     AssessmentEnteredInError: _closes_prompt,
     RiskPromptCleared: _closes_prompt,
     RiskAssessed: _risk_assessed,
+    RiskAssessmentEnteredInError: _risk_in_error,
     EpisodeOpened: _opened,
     EpisodeClosed: _closed,
     SessionBooked: _booked,

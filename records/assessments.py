@@ -87,6 +87,9 @@ class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recor
             version=version,
             measure=self.measure,
             taken_at=self.occurred_at,
+            in_session=self.in_session,
+            session_id=self.session_id,
+            risk_item=self.risk_prompt.item if self.risk_prompt else None,
             risk_value=self.risk_prompt.value if self.risk_prompt else None,
             prompt="open" if self.risk_prompt else None,
         )

@@ -21,9 +21,10 @@ from records.errors import ConsentMissing, InvalidContent, UnknownItem
 from records.event import Recorded
 
 ConsentStatus = Literal["offered", "given", "refused", "withdrawn", "superseded", "entered-in-error"]
-SessionStatus = Literal["booked", "held", "missed", "cancelled"]
+SessionStatus = Literal["booked", "held", "missed", "cancelled", "entered-in-error"]
 AssessmentStatus = Literal["recorded", "entered-in-error"]
-GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
+GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned", "entered-in-error"]
+RiskStatus = Literal["recorded", "entered-in-error"]
 NoteStatus = Literal["signed", "entered-in-error"]
 
 EARLIEST_BIRTH = date(1890, 1, 1)
@@ -105,14 +106,32 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssessmentState(msgspec.Struct, frozen=True, kw_only=True):
-    """One completed measure; only its risk prompt matters to rules."""
+    """One completed measure; only its risk prompt matters to rules.
+
+    Attributes:
+        risk_item, risk_value: which item opened the prompt (counted from 1), and the answer to it.
+        answered_by: the standing risk assessments that answered the prompt.
+        cleared: a clinician cleared the prompt, whatever else answered it.
+    """
 
     version: int
     measure: str
     taken_at: datetime
     status: AssessmentStatus = "recorded"
+    in_session: bool = True
+    session_id: UUID | None = None
+    risk_item: int | None = None
     risk_value: int | None = None
     prompt: Literal["open", "answered", "closed"] | None = None
+    answered_by: frozenset[UUID] = frozenset()
+    cleared: bool = False
+
+
+class RiskState(msgspec.Struct, frozen=True, kw_only=True):
+    """One risk assessment: whether it stands."""
+
+    version: int
+    status: RiskStatus = "recorded"
 
 
 class GoalState(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +169,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         registration_digest: what was registered, as a digest, so that the same registration sent again is known.
         birth_date: the earliest day that it can be; None where it is not known.
         consents, episodes, sessions, assessments, goals, notes: items by id.
-        risk_assessments: the id of each risk assessment → its version.
+        risk_assessments: whether each risk assessment stands.
         breaches: session id → consent kinds that were missing when it was held.
     """
 
@@ -165,7 +184,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     sessions: dict[UUID, SessionState] = msgspec.field(default_factory=dict)
     assessments: dict[UUID, AssessmentState] = msgspec.field(default_factory=dict)
     goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
-    risk_assessments: dict[UUID, int] = msgspec.field(default_factory=dict)
+    risk_assessments: dict[UUID, RiskState] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, tuple[str, ...]] = msgspec.field(default_factory=dict)
 

@@ -69,6 +69,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "assessment.error": _CLINICAL_WRITE,
     "risk.assess": _RISK_WRITE,
     "risk.clear": _RISK_WRITE,
+    "risk.error": _RISK_WRITE,
     "goal.set": _CLINICAL_WRITE,
     "goal.change": _CLINICAL_WRITE,
     "goal.rate": _CLINICAL_WRITE,

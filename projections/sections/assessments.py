@@ -26,7 +26,7 @@ from records.bookings import SessionBooked
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
 from records.event import Recorded
 from records.measures import MEASURES, change
-from records.risk import RiskAssessed, RiskPromptCleared
+from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 from records.sessions import SessionHeld
 
 
@@ -197,6 +197,10 @@ def _cleared(state: State, event: RiskPromptCleared, recorded: Recorded) -> None
     _touch(state, (event.assessment_id,), recorded.version)
 
 
+def _reopened(state: State, event: RiskAssessmentEnteredInError, recorded: Recorded) -> None:
+    _touch(state, tuple(prompt.assessment_id for prompt in event.reopens), recorded.version)
+
+
 SHOWS: dict[type, Handler] = {
     EpisodeOpened: _opened,
     EpisodePhaseSet: _phase_set,
@@ -207,6 +211,7 @@ SHOWS: dict[type, Handler] = {
     AssessmentEnteredInError: _in_error,
     RiskAssessed: _answered,
     RiskPromptCleared: _cleared,
+    RiskAssessmentEnteredInError: _reopened,
 }
 
 

@@ -16,6 +16,7 @@ from records.assessments import AssessmentEnteredInError
 from records.consent import ConsentEnteredInError
 from records.event import Event, Recorded
 from records.notes import NoteAmended, NoteEnteredInError
+from records.risk import RiskAssessmentEnteredInError
 
 
 class Correction(msgspec.Struct, kw_only=True):
@@ -46,6 +47,7 @@ SHOWS: dict[type, Handler] = {
     NoteEnteredInError: _in_error,
     AssessmentEnteredInError: _in_error,
     ConsentEnteredInError: _in_error,
+    RiskAssessmentEnteredInError: _in_error,
 }
 
 

@@ -167,6 +167,9 @@ RECIPES: dict[str, Recipe] = {
         "assessment_id", "/assessments", PROMPTING, REASON
     ),
     "POST /v1/clients/{client_id}/risk-assessments": _sends(RISK),
+    "POST /v1/clients/{client_id}/risk-assessments/{risk_id}/error": _onto(
+        "risk_id", "/risk-assessments", RISK, REASON
+    ),
     "POST /v1/clients/{client_id}/goals": _sends(GOAL),
     "POST /v1/clients/{client_id}/goals/{goal_id}/changes": _onto("goal_id", "/goals", GOAL, {"change": "achieve"}),
     "POST /v1/clients/{client_id}/goals/{goal_id}/ratings": _onto("goal_id", "/goals", GOAL, {"value": 1}),

@@ -129,6 +129,30 @@ def test_a_prompt_is_cleared_or_answered_by_name(served: Served) -> None:
     assert rule_of(served.post("/risk-assessments", {**risk, "id": risk_id})) == "risk-already-assessed"
 
 
+def test_an_answer_that_was_entered_in_error_opens_its_prompt_again(served: Served) -> None:
+    assessment, _ = served.made("/assessments", {"measure": "PHQ-9", "answers": [0] * 8 + [2]})
+    older, _ = served.made("/risk-assessments", {"level": "low", "formulation": "No plan.", "answers": []})
+    risk, version = served.made("/risk-assessments", {"level": "moderate", "formulation": "Of somebody else."})
+    assert view(served)["risk_prompts"] == []
+    reason = {"reason": "Another client's."}
+    assert served.post(f"/risk-assessments/{risk}/error", reason).status_code == 428
+    served.made(f"/risk-assessments/{risk}/error", reason, if_match=version)
+    shown = view(served)
+    (prompt,) = shown["risk_prompts"]
+    assert (prompt["assessment_id"], prompt["value"], prompt["reopened"]) == (assessment, 2, True)
+    assert shown["risk"]["id"] == older
+    assert shown["risk_in_error"] == 1
+    (client,) = served.call("GET", "/v1/caseload").json["items"]  # type: ignore[index]  # it is an object
+    assert client["open_prompts"] == 1
+    told = served.get("/timeline").json
+    assert told is not None
+    (item,) = (item for item in told["items"] if item["topic"] == "risk.assessed" and item["subject"] == risk)
+    assert item["entered_in_error"]
+    assert item["content"]["formulation"] == "Of somebody else."
+    served.made(f"/assessments/{assessment}/prompt-clearance", {"reason": "Asked: a slip."}, if_match=prompt["version"])
+    assert view(served)["risk_prompts"] == []
+
+
 def test_goals_from_setting_to_reopening(served: Served) -> None:
     goal, version = served.made(
         "/goals", {"text": "Sleep.", "scale": "gas", "baseline": -2, "anchors": {"-2": "Hardly.", "0": "Most nights."}}

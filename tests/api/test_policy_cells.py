@@ -57,6 +57,7 @@ POST   /v1/clients/{client_id}/assessments                    therapist:team
 POST   /v1/clients/{client_id}/assessments/{assessment_id}/error  therapist:team
 POST   /v1/clients/{client_id}/assessments/{assessment_id}/prompt-clearance therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/risk-assessments               therapist:team supervisor:supervises
+POST   /v1/clients/{client_id}/risk-assessments/{risk_id}/error   therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/goals                          therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/changes        therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/ratings        therapist:team

@@ -240,6 +240,19 @@ def _risk(history: History, a: int, b: int) -> None:
     )
 
 
+def _risk_error(history: History, a: int, b: int) -> None:
+    known = list(history.record.risk_assessments)
+    if known:
+        target = known[-1 - (a * 10 + b) % len(known)]
+        history.do(
+            risk.mark_risk_assessment_entered_in_error,
+            item="risk_assessments",
+            item_id=target,
+            risk_id=target,
+            reason=_text(b),
+        )
+
+
 def _clear(history: History, a: int, b: int) -> None:
     for target in history.record.open_prompts()[:1]:
         history.do(risk.clear_risk_prompt, item="assessments", item_id=target, assessment_id=target, reason=_text(b))
@@ -327,6 +340,7 @@ STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _assess,
     _assessment_error,
     _risk,
+    _risk_error,
     _clear,
     _goal,
     _rate,

@@ -26,7 +26,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "3f1bf2844528", "roster": "b7baf2b2e599"}
+LAYOUTS = {"view:client": "9774194cfea3", "roster": "b7baf2b2e599"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
@@ -92,7 +92,13 @@ def test_every_item_carries_the_version_that_if_match_asks_for(history: History)
     for prompt in state.risk.prompts.values():
         assert prompt.version == record.assessments[prompt.assessment_id].version
     if state.risk.last is not None:
-        assert state.risk.last.version == record.risk_assessments[state.risk.last.id]
+        last = record.risk_assessments[state.risk.last.id]
+        assert (last.version, last.status) == (state.risk.last.version, "recorded")
+    in_error = [key for key, each in record.risk_assessments.items() if each.status == "entered-in-error"]
+    assert (state.risk.assessments, state.risk.in_error) == (
+        len(record.risk_assessments) - len(in_error),
+        len(in_error),
+    )
 
 
 @example(history=LONG)
