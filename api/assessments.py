@@ -11,7 +11,7 @@ from api.calls import Change
 from api.concept import Concept
 from api.consents import ReasonBody
 from api.door import changes
-from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, Words
+from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, Whole, Words
 from api.json_body import LARGE_BYTES
 from records.assessments import COMPLETED_BY, mark_assessment_entered_in_error, record_assessment
 from records.measures import MEASURES
@@ -37,6 +37,7 @@ class AssessmentBody(Body):
     session_id = Id(allow_none=True)
     completed_by = Code(COMPLETED_BY)
     in_session = Flag()
+    difficulty = Whole(0, 3, allow_none=True)
     occurred_at = Instant(allow_none=True)
 
 
@@ -60,7 +61,7 @@ class RiskBody(Body):
     occurred_at = Instant(allow_none=True)
 
 
-PHQ9 = {"measure": "PHQ-9", "answers": [1, 2, 1, 2, 1, 1, 2, 0, 1]}
+PHQ9 = {"measure": "PHQ-9", "answers": [1, 2, 1, 2, 1, 1, 2, 0, 1], "difficulty": 1}
 RISK = {"level": "low", "formulation": "Passing thoughts, no plan, wants to live.", "findings": {"ideation": "present"}}
 
 blueprint = Concept("assessments", "Measures and risk")

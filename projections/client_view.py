@@ -57,12 +57,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         text: one sentence for people.
         since: when it arose; None where that cannot be told.
         about: the session, assessment or risk assessment that it is about.
+        version: of what it is about, for If-Match, where it is something to decide on.
     """
 
     kind: AlertKind
     text: str
     since: datetime | None = None
     about: UUID | None = None
+    version: int | None = None
 
 
 class TeamMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +85,8 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
         notes: the last five.
-        notes_in_error, risk_in_error: how many are hidden because they were entered in error; the history has them.
+        notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
+            history has them.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -104,6 +107,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     next_session: SessionItem | None = None
     bookings: tuple[SessionItem, ...] = ()
     last_sessions: tuple[SessionItem, ...] = ()
+    sessions_in_error: int = 0
     notes: tuple[NoteItem, ...] = ()
     notes_in_error: int = 0
     care_team: tuple[TeamMember, ...] = ()
@@ -181,7 +185,7 @@ def render_clinical(
         alerts=_alerts(state, measured, viewing),
         identity=identity.render(state.identity),
         consents=consents.render(state.consents, viewing),
-        episodes=episodes.render(state.episodes),
+        episodes=episodes.render(state.episodes, {item.measure: item.latest.taken_at for item in measured}, viewing),
         goals=goals.render(state.goals),
         measures=measured,
         risk=risk.render(state.risk, viewing),
@@ -189,6 +193,7 @@ def render_clinical(
         next_session=ahead.coming[0] if ahead.coming else None,
         bookings=ahead.coming[1:],
         last_sessions=ahead.past,
+        sessions_in_error=state.sessions.in_error,
         notes=notes.render(state.notes, viewing),
         notes_in_error=state.notes.in_error,
         care_team=team,
@@ -228,10 +233,7 @@ def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: View
         text = f"{len(state.gaps)} entries of this record cannot be opened; what they say is not shown."
         alerts.append(Alert(kind="unreadable", text=text))
     if viewing.role is Role.SUPERVISOR:
-        for breach in reversed(state.sessions.breaches):
-            missing = ", ".join(breach.missing)
-            text = f"The session of {viewing.day(breach.at)} was held although this was missing: {missing}."
-            alerts.append(Alert(kind="breach", text=text, since=breach.at, about=breach.session_id))
+        alerts += _alerts_of_breaches(state.sessions, viewing)
     last = state.risk.last
     if last is not None and last.review_date is not None and last.review_date < viewing.today:
         text = f"The review of risk was due on {last.review_date.day} {last.review_date:%B %Y}."
@@ -239,6 +241,20 @@ def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: View
     for item in measured:
         alerts += _alerts_of_measure(item, viewing)
     return tuple(alerts)
+
+
+def _alerts_of_breaches(state: sessions.State, viewing: Viewing) -> list[Alert]:
+    alerts = []
+    for breach in reversed(state.breaches):
+        missing = ", ".join(breach.missing)
+        text = f"The session of {viewing.day(breach.at)} was held although this was missing: {missing}."
+        if breach.in_error:
+            text += " The session was entered in error since; nobody decided on the breach yet."
+        alerts.append(Alert(kind="breach", text=text, since=breach.at, about=breach.session_id, version=breach.version))
+    older = state.open_breaches - len(state.breaches)
+    if older > 0:
+        alerts.append(Alert(kind="breach", text=f"{older} older breaches wait for a decision; the history has them."))
+    return alerts
 
 
 def _alerts_of_measure(item: MeasureItem, viewing: Viewing) -> list[Alert]:

@@ -20,16 +20,17 @@ from projections.sealed_rows import Snapshot
 from records.access import AccessRecorded
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
+from records.breaches import SessionBreachReviewed
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
-from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
+from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import EVENTS as NOTE_EVENTS
 from records.registration import ClientIdentityChanged, ClientRegistered
 from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
-from records.sessions import SessionBreachRecorded, SessionHeld
+from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
@@ -38,6 +39,7 @@ FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of the state; older rows are folded anew."""
 
 KEPT_AFTER = timedelta(days=7)
+KEPT_HELD = 5
 
 
 class RosterState(msgspec.Struct, kw_only=True):
@@ -47,7 +49,7 @@ class RosterState(msgspec.Struct, kw_only=True):
         prompts: open risk prompts, assessment → when it was filled in.
         episodes: episode → whether it is open.
         bookings: session → when it is to begin.
-        last_session: when the last session that was held began.
+        held: the last sessions that were held → when each began.
     """
 
     version: int = 0
@@ -59,7 +61,12 @@ class RosterState(msgspec.Struct, kw_only=True):
     prompts: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     episodes: dict[UUID, bool] = msgspec.field(default_factory=dict)
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
-    last_session: datetime | None = None
+    held: dict[UUID, datetime] = msgspec.field(default_factory=dict)
+
+    @property
+    def last_session(self) -> datetime | None:
+        """When the last session that was held began."""
+        return max(self.held.values(), default=None)
 
     @property
     def name(self) -> str:
@@ -156,7 +163,13 @@ def _cancelled(state: RosterState, event: SessionCancelled, recorded: Recorded) 
 
 def _held(state: RosterState, event: SessionHeld, recorded: Recorded) -> None:
     state.bookings.pop(event.session_id, None)
-    state.last_session = event.started_at if state.last_session is None else max(state.last_session, event.started_at)
+    state.held[event.session_id] = event.started_at
+    for oldest in sorted(state.held, key=lambda key: (state.held[key], key))[:-KEPT_HELD]:
+        del state.held[oldest]
+
+
+def _session_in_error(state: RosterState, event: SessionEnteredInError, recorded: Recorded) -> None:
+    state.held.pop(event.session_id, None)
 
 
 SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
@@ -174,6 +187,7 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     AttendanceRecorded: _attended,
     SessionCancelled: _cancelled,
     SessionHeld: _held,
+    SessionEnteredInError: _session_in_error,
 }
 
 IGNORED: tuple[type[Event], ...] = (
@@ -182,7 +196,9 @@ IGNORED: tuple[type[Event], ...] = (
     *GOAL_EVENTS,
     *NOTE_EVENTS,
     EpisodePhaseSet,
+    EpisodeProtocolChanged,
     SessionBreachRecorded,
+    SessionBreachReviewed,
     # Of other streams: who looked has its own report, and teams, staff and clinic are folded by the directory.
     AccessRecorded,
     CareTeamMemberAdded,

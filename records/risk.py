@@ -200,7 +200,7 @@ def assess_risk(
     findings, details = dict(findings or {}), dict(details or {})
     _require_content(level, formulation, findings, details)
     if session_id is not None:
-        record.item("session", record.sessions, session_id)
+        record.require_session(session_id)
     stamp = context.stamp(occurred_at)
     taken_on = stamp["occurred_at"].astimezone(ZoneInfo(context.policy.timezone)).date()
     if review_date is not None and review_date < taken_on:

@@ -4,7 +4,8 @@ Source: DOMAIN 2, rules 1 to 5; Simon 2013. A prompt is a reason to ask, never a
 
 - A prompt stays until a clinician's risk assessment answers it, a clinician clears it with a reason, or its assessment
   turns out to be entered in error. No phase of the treatment and no later answer softens it.
-- A prompt that was answered by a risk assessment which turned out to be entered in error stands here again, and says so.
+- A prompt that was answered by a risk assessment which turned out to be entered in error stands here again, and
+  says so.
 - The last risk assessment is the one that took place last, of those that were not entered in error. The last few are
   kept for that; older ones are in the history.
 """

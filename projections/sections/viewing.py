@@ -32,7 +32,11 @@ class Viewing(NamedTuple):
     @property
     def today(self) -> date:
         """The clinic's day at that moment."""
-        return self.at.astimezone(self.zone).date()
+        return self.date(self.at)
+
+    def date(self, at: datetime) -> date:
+        """Return the clinic's day of a moment."""
+        return at.astimezone(self.zone).date()
 
     def day(self, at: datetime) -> str:
         """Return a day for people, such as 2 March 2026."""

@@ -26,7 +26,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "9774194cfea3", "roster": "b7baf2b2e599"}
+LAYOUTS = {"view:client": "96f4f07ec5b3", "roster": "55662cd21f5c"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
@@ -112,7 +112,20 @@ def test_statuses_are_those_of_the_rules(history: History) -> None:
     assert {key: item.status for key, item in state.goals.items.items()}.items() <= {
         key: item.status for key, item in record.goals.items()
     }.items()
-    open_goals = {key for key, goal in record.goals.items() if goal.status not in CLOSED}
+    assert all(item.number == record.sessions[key].number for key, item in state.sessions.items.items())
+    waiting = [key for key, breach in record.breaches.items() if not breach.reviewed]
+    assert state.sessions.open_breaches == len(waiting)
+    shown = {breach.session_id: breach.version for breach in state.sessions.breaches}
+    assert shown == {key: record.sessions[key].version for key in waiting[-sessions.KEPT_BREACHES :]}
+    for key, episode in state.episodes.items.items():
+        known = record.episodes[key]
+        assert (episode.plan.held, episode.plan.phases) == (known.sessions_held, known.phases)
+        assert (episode.plan.override, episode.item.protocol) == (known.phase_override, known.protocol)
+    for kind, section in (("sessions", state.sessions), ("goals", state.goals)):
+        wrong = {key for key, each in getattr(record, kind).items() if each.status == "entered-in-error"}
+        assert section.in_error == len(wrong)
+        assert not wrong & set(section.items)
+    open_goals = {key for key, goal in record.goals.items() if goal.status not in (*CLOSED, "entered-in-error")}
     assert open_goals <= set(state.goals.items)
     open_episodes = {key for key, episode in record.episodes.items() if episode.closed_at is None}
     assert open_episodes <= set(state.episodes.items)

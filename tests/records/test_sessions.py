@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, record_attendance
 from records.care_codes import MODES, PHASES, SESSION_KINDS, SETTINGS
+from records.client_record import BreachState
 from records.clinic_policy import METHODS, ClinicPolicy
 from records.consent import ConsentGiven, ConsentWithdrawn, Form
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, phase_of, phases_of
@@ -301,7 +302,7 @@ def test_treatment_without_a_live_consent_is_a_breach_with_a_reason(consents: li
     case = hold(given(episode(), *consents, booked()), breach_reason="Crisis at the door.")
     breach = the_breach(case)
     assert (breach.missing, breach.reason, breach.occurred_at) == (("treatment",), "Crisis at the door.", BEGAN)
-    assert case.record.breaches == {SESSION: ("treatment",)}
+    assert case.record.breaches == {SESSION: BreachState(missing=("treatment",), entered_by=THERAPIST.id)}
     assert case.record.sessions[SESSION].status == "held"
     assert case.record.sessions[SESSION].version == case.record.version
 
