@@ -16,7 +16,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,6 +27,7 @@ from projections.sections import (
     goals,
     identity,
     notes,
+    notes_due,
     risk,
     sessions,
 )
@@ -37,6 +37,7 @@ from projections.sections.episodes import EpisodeItem
 from projections.sections.goals import GoalsShown
 from projections.sections.identity import IdentityItem
 from projections.sections.notes import NoteItem
+from projections.sections.notes_due import NoteDue
 from projections.sections.risk import PromptItem, RiskItem
 from projections.sections.sessions import DeskSession, SessionItem
 from projections.sections.viewing import Viewing
@@ -85,6 +86,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
         notes: the last five.
+        notes_due: sessions whose note should have been signed by now, the oldest first.
         notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
             history has them.
         care_team: who treats and supervises now; empty where a past moment was asked about.
@@ -109,6 +111,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     last_sessions: tuple[SessionItem, ...] = ()
     sessions_in_error: int = 0
     notes: tuple[NoteItem, ...] = ()
+    notes_due: tuple[NoteDue, ...] = ()
     notes_in_error: int = 0
     care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
@@ -162,7 +165,7 @@ class ClientView:
         viewing = Viewing(
             role=asked.actor.role,
             at=asked.valid_at or asked.known_at or asked.at,
-            zone=ZoneInfo(directory.clinic.policy.timezone),
+            policy=directory.clinic.policy,
             name_of=directory.name_of,
         )
         team = _team(reader, client_id) if asked.known_at is None and asked.valid_at is None else ()
@@ -195,6 +198,7 @@ def render_clinical(
         last_sessions=ahead.past,
         sessions_in_error=state.sessions.in_error,
         notes=notes.render(state.notes, viewing),
+        notes_due=notes_due.render(state.notes_due, viewing.policy, viewing.at),
         notes_in_error=state.notes.in_error,
         care_team=team,
         gaps=tuple(state.gaps),

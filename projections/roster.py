@@ -27,7 +27,9 @@ import msgspec
 
 from projections.pages import limit_of
 from projections.roster_state import PLACE, SNAPSHOT, RosterState, search_words
+from projections.sections import notes_due
 from records.actors import Actor, Relation, Role
+from records.clinic_policy import ClinicPolicy
 from records.errors import Erased, IntegrityFailure, InvalidContent, KeyMissing
 from records.reader import Asked, Built, Reader
 from records.store.unit import RowPut, SealedRow
@@ -41,6 +43,7 @@ class CaseloadItem(msgspec.Struct, frozen=True, kw_only=True):
         open_prompts, oldest_prompt: risk prompts that no clinician answered, and since when.
         episode: `open`, `closed` or None where there was none yet.
         next_booking, last_session: when.
+        notes_due: how many sessions wait for a note longer than the clinic signs within.
     """
 
     id: UUID
@@ -52,6 +55,7 @@ class CaseloadItem(msgspec.Struct, frozen=True, kw_only=True):
     episode: str | None = None
     next_booking: datetime | None = None
     last_session: datetime | None = None
+    notes_due: int = 0
 
 
 class CaseloadPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,7 +253,7 @@ class CaseloadView:
         Raises:
             InvalidContent: `/limit`, `/after`.
         """
-        at = asked.at
+        at, policy = asked.at, reader.directory.clinic.policy
 
         def order(state: RosterState | None) -> Order:
             if state is None:
@@ -259,7 +263,7 @@ class CaseloadView:
 
         page = self._roster.page(
             _own_clients(reader, asked.actor),
-            lambda client_id, state: _caseload_item(client_id, state, at),
+            lambda client_id, state: _caseload_item(client_id, state, policy, at),
             order=order,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -301,7 +305,7 @@ def _own_clients(reader: Reader, actor: Actor) -> Collection[UUID]:
     return reader.directory.clients_of(actor.id, relation) if relation is not None else ()
 
 
-def _caseload_item(client_id: UUID, state: RosterState | None, at: datetime) -> CaseloadItem:
+def _caseload_item(client_id: UUID, state: RosterState | None, policy: ClinicPolicy, at: datetime) -> CaseloadItem:
     if state is None:
         return CaseloadItem(id=client_id)
     return CaseloadItem(
@@ -314,6 +318,7 @@ def _caseload_item(client_id: UUID, state: RosterState | None, at: datetime) -> 
         episode=state.episode,
         next_booking=state.next_booking(at),
         last_session=state.last_session,
+        notes_due=len(notes_due.render(state.notes_due, policy, at)),
     )
 
 

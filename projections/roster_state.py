@@ -1,6 +1,7 @@
 """What the roster keeps of each client: a name to find, and what puts a client on top of a caseload.
 
-- No clinical text: of risk only which prompts are open and since when, of sessions only times.
+- No clinical text: of risk only which prompts are open and since when, of sessions only times, of notes
+  only whether there is one.
 - Bounded: bookings that passed long ago are dropped.
 - Folding is pure, as in `projections.client_state`.
 """
@@ -17,6 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from projections.sealed_rows import Snapshot
+from projections.sections import notes_due
 from records.access import AccessRecorded
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
@@ -27,7 +29,7 @@ from records.consent import EVENTS as CONSENT_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
-from records.notes import EVENTS as NOTE_EVENTS
+from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 from records.registration import ClientIdentityChanged, ClientRegistered
 from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
@@ -49,6 +51,7 @@ class RosterState(msgspec.Struct, kw_only=True):
         prompts: open risk prompts, assessment → when it was filled in.
         episodes: episode → whether it is open.
         bookings: session → when it is to begin.
+        notes_due: what tells which sessions wait for a note, as in `projections.sections.notes_due`.
         held: the last sessions that were held → when each began.
     """
 
@@ -61,6 +64,7 @@ class RosterState(msgspec.Struct, kw_only=True):
     prompts: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     episodes: dict[UUID, bool] = msgspec.field(default_factory=dict)
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
+    notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
     held: dict[UUID, datetime] = msgspec.field(default_factory=dict)
 
     @property
@@ -163,13 +167,19 @@ def _cancelled(state: RosterState, event: SessionCancelled, recorded: Recorded) 
 
 def _held(state: RosterState, event: SessionHeld, recorded: Recorded) -> None:
     state.bookings.pop(event.session_id, None)
+    _note_due(state, event, recorded)
     state.held[event.session_id] = event.started_at
     for oldest in sorted(state.held, key=lambda key: (state.held[key], key))[:-KEPT_HELD]:
         del state.held[oldest]
 
 
 def _session_in_error(state: RosterState, event: SessionEnteredInError, recorded: Recorded) -> None:
+    _note_due(state, event, recorded)
     state.held.pop(event.session_id, None)
+
+
+def _note_due(state: RosterState, event: Event, recorded: Recorded) -> None:
+    notes_due.SHOWS[type(event)](state.notes_due, event, recorded)
 
 
 SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
@@ -188,13 +198,16 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     SessionCancelled: _cancelled,
     SessionHeld: _held,
     SessionEnteredInError: _session_in_error,
+    NoteSigned: _note_due,
+    NoteEnteredInError: _note_due,
 }
 
 IGNORED: tuple[type[Event], ...] = (
-    # What a caseload does not tell: consents, goals, notes, phases and breaches stand in the current view.
+    # What a caseload does not tell: consents, goals, texts, phases and breaches stand in the current view.
     *CONSENT_EVENTS,
     *GOAL_EVENTS,
-    *NOTE_EVENTS,
+    NoteAddendumSigned,
+    NoteAmended,
     EpisodePhaseSet,
     EpisodeProtocolChanged,
     SessionBreachRecorded,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from records.actors import Role
+from records.clinic_policy import ClinicPolicy
 from records.event import Recorded
 
 Handler = Callable[[Any, Any, Recorded], None]
@@ -20,14 +21,19 @@ class Viewing(NamedTuple):
     Attributes:
         role: the reader's role.
         at: the moment that the view is of: now, or the past moment that was asked about.
-        zone: the clinic's time zone, for dates.
+        policy: the clinic's rules as they are now: its time zone, and what is due when.
         name_of: staff id → the name to show.
     """
 
     role: Role
     at: datetime
-    zone: ZoneInfo
+    policy: ClinicPolicy
     name_of: Callable[[str], str]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clinic's time zone, for dates."""
+        return ZoneInfo(self.policy.timezone)
 
     @property
     def today(self) -> date:

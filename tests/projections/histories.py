@@ -341,7 +341,15 @@ def _change_goal(history: History, a: int, b: int) -> None:
 
 
 def _note(history: History, a: int, b: int) -> None:
-    history.do(notes.sign_note, note_id=_id(7, a), kind="progress", format="free", sections={"text": _text(b)})
+    held = [key for key, state in history.record.sessions.items() if state.status == "held"]
+    history.do(
+        notes.sign_note,
+        note_id=_id(7, a),
+        kind="progress",
+        format="free",
+        sections={"text": _text(b)},
+        session_id=held[b % len(held)] if held and b % 2 else None,
+    )
 
 
 def _addend(history: History, a: int, b: int) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from projections import client_state, roster_state
 from projections.client_state import ClientState, counts, fold
-from projections.sections import consents, sessions
+from projections.sections import consents, notes_due, sessions
 from records.bookings import book_session
 from records.catalogue import CATALOGUE
 from records.episodes import open_episode
@@ -26,7 +26,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "96f4f07ec5b3", "roster": "55662cd21f5c"}
+LAYOUTS = {"view:client": "85a0c1339183", "roster": "41d94fcd97b0"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
@@ -129,6 +129,12 @@ def test_statuses_are_those_of_the_rules(history: History) -> None:
     assert open_goals <= set(state.goals.items)
     open_episodes = {key for key, episode in record.episodes.items() if episode.closed_at is None}
     assert open_episodes <= set(state.episodes.items)
+    held = [key for key, each in record.sessions.items() if each.status == "held"]
+    noted = {note.session_id for note in record.notes.values() if note.status == "signed"}
+    waiting_for_one = {key for key, each in state.notes_due.items.items() if not each.notes}
+    if len(record.sessions) <= notes_due.KEPT:
+        assert waiting_for_one == set(held) - noted
+    assert waiting_for_one <= set(held) - noted
     in_error = {key for key, note in record.notes.items() if note.status == "entered-in-error"}
     assert state.notes.in_error == len(in_error)
     assert not in_error & set(state.notes.items)

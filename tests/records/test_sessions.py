@@ -19,8 +19,8 @@ from records.consent import ConsentGiven, ConsentWithdrawn, Form
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, phase_of, phases_of
 from records.errors import ConsentMissing, InvalidContent, RuleBroken, StaleRecord, UnknownItem, VersionRequired
 from records.event import Event
-from records.registration import ClientRegistered, Identity
 from records.notes import sign_note
+from records.registration import ClientRegistered, Identity
 from records.sessions import (
     SessionBreachRecorded,
     SessionEnteredInError,
