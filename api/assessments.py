@@ -11,11 +11,18 @@ from api.calls import Change
 from api.concept import Concept
 from api.consents import ReasonBody
 from api.door import changes
-from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, Words
+from api.fields import Body, Code, Day, Flag, Id, Instant, Many, Number, Text, Whole, Words
 from api.json_body import LARGE_BYTES
 from records.assessments import COMPLETED_BY, mark_assessment_entered_in_error, record_assessment
 from records.measures import MEASURES
-from records.risk import AREAS, FINDINGS, LEVELS, assess_risk, clear_risk_prompt
+from records.risk import (
+    AREAS,
+    FINDINGS,
+    LEVELS,
+    assess_risk,
+    clear_risk_prompt,
+    mark_risk_assessment_entered_in_error,
+)
 
 CLIENT_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.rated_on != "goal")
 
@@ -30,6 +37,7 @@ class AssessmentBody(Body):
     session_id = Id(allow_none=True)
     completed_by = Code(COMPLETED_BY)
     in_session = Flag()
+    difficulty = Whole(0, 3, allow_none=True)
     occurred_at = Instant(allow_none=True)
 
 
@@ -53,7 +61,7 @@ class RiskBody(Body):
     occurred_at = Instant(allow_none=True)
 
 
-PHQ9 = {"measure": "PHQ-9", "answers": [1, 2, 1, 2, 1, 1, 2, 0, 1]}
+PHQ9 = {"measure": "PHQ-9", "answers": [1, 2, 1, 2, 1, 1, 2, 0, 1], "difficulty": 1}
 RISK = {"level": "low", "formulation": "Passing thoughts, no plan, wants to live.", "findings": {"ideation": "present"}}
 
 blueprint = Concept("assessments", "Measures and risk")
@@ -86,4 +94,13 @@ def clear_a_risk_prompt(change: Change, client_id: UUID, assessment_id: UUID) ->
 def assess_a_risk(change: Change, client_id: UUID) -> Response:
     """Record a clinician's risk assessment, which answers the open prompts."""
     risk_id = change.new_id()
+    return change.write(client_id, risk_id, risk_id=risk_id)
+
+
+@blueprint.route("/clients/<uuid:client_id>/risk-assessments/<uuid:risk_id>/error", methods=["POST"])
+@changes(
+    mark_risk_assessment_entered_in_error, body=ReasonBody, example={"reason": "Another client's."}, versioned=True
+)
+def mark_risk_assessment_error(change: Change, client_id: UUID, risk_id: UUID) -> Response:
+    """Mark a risk assessment as entered in error; the prompts that it alone answered open again."""
     return change.write(client_id, risk_id, risk_id=risk_id)

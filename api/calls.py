@@ -251,8 +251,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.assessments,
         record.goals,
         record.notes,
+        record.risk_assessments,
     )
     found = next((items[subject] for items in kinds if subject in items), None)
-    if found is not None:
-        return int(found.version)
-    return record.risk_assessments.get(subject, record.identity_version)
+    return record.identity_version if found is None else int(found.version)

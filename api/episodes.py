@@ -1,4 +1,4 @@
-"""Episodes over HTTP: open a course of care, set its phase, close it."""
+"""Episodes over HTTP: open a course of care, set its phase, change its protocol, close it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from api.calls import Change
 from api.concept import Concept
 from api.consents import ReasonBody
 from api.door import changes
-from api.fields import CODE_LENGTH, Body, Code, Day, Id, Instant, Line, Many, Text, Whole
+from api.fields import CODE_LENGTH, Body, Code, Day, Flag, Id, Instant, Line, Many, Text, Whole
 from records.care_codes import DISCHARGES, FORMATS, PHASES, REFERRALS, SETTINGS
 from records.episodes import (
     MAX_PLANNED_SESSIONS,
     ConcurrentTherapy,
+    change_protocol,
     close_episode,
     open_episode,
     set_phase,
@@ -60,6 +61,15 @@ class PhaseBody(ReasonBody):
     phase = Code(PHASES, required=True, allow_none=True)
 
 
+class ProtocolBody(ReasonBody):
+    """The protocol from now on, and why; `begins_anew` counts its plan from the next session on."""
+
+    protocol = Code(required=True, metadata={"description": "`dit-manual`, `dit-guide` or the clinic's own."})
+    protocol_version = Line(CODE_LENGTH, allow_none=True)
+    planned_sessions = Whole(1, MAX_PLANNED_SESSIONS, allow_none=True)
+    begins_anew = Flag()
+
+
 class ClosureBody(Body):
     """Why a course of care ended: an NHS discharge code."""
 
@@ -69,6 +79,8 @@ class ClosureBody(Body):
 
 
 EPISODE = {"format": "individual", "modality": "DIT", "protocol": "dit-manual", "problem": "Low since the move."}
+
+PROTOCOL = {"protocol": "dit-guide", "reason": "The couple will come together from now on."}
 
 blueprint = Concept("episodes", "Courses of care")
 
@@ -85,6 +97,13 @@ def open_an_episode(change: Change, client_id: UUID) -> Response:
 @changes(set_phase, body=PhaseBody, example={"phase": "middle", "reason": "Ready earlier."}, versioned=True)
 def set_episode_phase(change: Change, client_id: UUID, episode_id: UUID) -> Response:
     """Set the phase of the sessions to come, with a reason."""
+    return change.write(client_id, episode_id, episode_id=episode_id)
+
+
+@blueprint.route("/clients/<uuid:client_id>/episodes/<uuid:episode_id>/protocol", methods=["POST"])
+@changes(change_protocol, body=ProtocolBody, example=PROTOCOL, versioned=True)
+def change_episode_protocol(change: Change, client_id: UUID, episode_id: UUID) -> Response:
+    """Go on by another protocol, with a reason; phases follow the new plan."""
     return change.write(client_id, episode_id, episode_id=episode_id)
 
 

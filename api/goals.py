@@ -9,9 +9,21 @@ from flask import Response
 
 from api.calls import Change
 from api.concept import Concept
+from api.consents import ReasonBody
 from api.door import changes
 from api.fields import Body, Code, Id, Instant, Text, Whole, Words
-from records.goals import ANCHORS, CHANGES, SCALES, WEIGHTS, Party, Scope, change_goal, rate_goal, set_goal
+from records.goals import (
+    ANCHORS,
+    CHANGES,
+    SCALES,
+    WEIGHTS,
+    Party,
+    Scope,
+    change_goal,
+    mark_goal_entered_in_error,
+    rate_goal,
+    set_goal,
+)
 
 WORST, BEST = -2, 10
 
@@ -75,4 +87,11 @@ def change_a_goal(change: Change, client_id: UUID, goal_id: UUID) -> Response:
 @changes(rate_goal, body=RatingBody, example={"value": 1, "rater": "client"})
 def rate_a_goal(change: Change, client_id: UUID, goal_id: UUID) -> Response:
     """Rate a goal."""
+    return change.write(client_id, goal_id, goal_id=goal_id)
+
+
+@blueprint.route("/clients/<uuid:client_id>/goals/<uuid:goal_id>/error", methods=["POST"])
+@changes(mark_goal_entered_in_error, body=ReasonBody, example={"reason": "Another client's."}, versioned=True)
+def mark_goal_error(change: Change, client_id: UUID, goal_id: UUID) -> Response:
+    """Mark a goal as entered in error."""
     return change.write(client_id, goal_id, goal_id=goal_id)

@@ -25,6 +25,7 @@ from projections.sections import (
     goals,
     identity,
     notes,
+    notes_due,
     risk,
     sessions,
 )
@@ -44,6 +45,7 @@ SECTIONS = {
     "assessments": assessments.SHOWS,
     "goals": goals.SHOWS,
     "notes": notes.SHOWS,
+    "notes_due": notes_due.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
 }
@@ -59,7 +61,7 @@ IGNORED: tuple[type[Event], ...] = (
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 
@@ -75,6 +77,7 @@ class ClientState(msgspec.Struct, kw_only=True):
     assessments: assessments.State = msgspec.field(default_factory=assessments.State)
     goals: goals.State = msgspec.field(default_factory=goals.State)
     notes: notes.State = msgspec.field(default_factory=notes.State)
+    notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -30,6 +29,7 @@ from projections.sections import (
     goals,
     identity,
     notes,
+    notes_due,
     risk,
     sessions,
 )
@@ -39,6 +39,7 @@ from projections.sections.episodes import EpisodeItem
 from projections.sections.goals import GoalsShown
 from projections.sections.identity import IdentityItem
 from projections.sections.notes import NoteItem
+from projections.sections.notes_due import NoteDue
 from projections.sections.risk import PromptItem, RiskItem
 from projections.sections.sessions import DeskSession, SessionItem
 from projections.sections.viewing import Viewing
@@ -59,12 +60,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         text: one sentence for people.
         since: when it arose; None where that cannot be told.
         about: the session, assessment or risk assessment that it is about.
+        version: of what it is about, for If-Match, where it is something to decide on.
     """
 
     kind: AlertKind
     text: str
     since: datetime | None = None
     about: UUID | None = None
+    version: int | None = None
 
 
 class TeamMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +87,10 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         risk_prompts: open prompts, oldest first.
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
-        notes: the last five; `notes_in_error` counts those that are hidden because they were entered in error.
+        notes: the last five.
+        notes_due: sessions whose note should have been signed by now, the oldest first.
+        notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
+            history has them.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -101,10 +107,13 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     goals: GoalsShown
     measures: tuple[MeasureItem, ...] = ()
     risk: RiskItem | None = None
+    risk_in_error: int = 0
     next_session: SessionItem | None = None
     bookings: tuple[SessionItem, ...] = ()
     last_sessions: tuple[SessionItem, ...] = ()
+    sessions_in_error: int = 0
     notes: tuple[NoteItem, ...] = ()
+    notes_due: tuple[NoteDue, ...] = ()
     notes_in_error: int = 0
     care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
@@ -192,7 +201,7 @@ def _render(
     viewing = Viewing(
         role=asked.actor.role,
         at=asked.valid_at or asked.known_at or asked.at,
-        zone=ZoneInfo(directory.clinic.policy.timezone),
+        policy=directory.clinic.policy,
         name_of=directory.name_of,
     )
     render = render_desk if viewing.role is Role.FRONT_DESK else render_clinical
@@ -214,14 +223,17 @@ def render_clinical(
         alerts=_alerts(state, measured, viewing),
         identity=identity.render(state.identity),
         consents=consents.render(state.consents, viewing),
-        episodes=episodes.render(state.episodes),
+        episodes=episodes.render(state.episodes, {item.measure: item.latest.taken_at for item in measured}, viewing),
         goals=goals.render(state.goals),
         measures=measured,
         risk=risk.render(state.risk, viewing),
+        risk_in_error=state.risk.in_error,
         next_session=ahead.coming[0] if ahead.coming else None,
         bookings=ahead.coming[1:],
         last_sessions=ahead.past,
+        sessions_in_error=state.sessions.in_error,
         notes=notes.render(state.notes, viewing),
+        notes_due=notes_due.render(state.notes_due, viewing.policy, viewing.passed),
         notes_in_error=state.notes.in_error,
         care_team=team,
         gaps=tuple(state.gaps),
@@ -260,10 +272,7 @@ def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: View
         text = f"{len(state.gaps)} entries of this record cannot be opened; what they say is not shown."
         alerts.append(Alert(kind="unreadable", text=text))
     if viewing.role is Role.SUPERVISOR:
-        for breach in reversed(state.sessions.breaches):
-            missing = ", ".join(breach.missing)
-            text = f"The session of {viewing.day(breach.at)} was held although this was missing: {missing}."
-            alerts.append(Alert(kind="breach", text=text, since=breach.at, about=breach.session_id))
+        alerts += _alerts_of_breaches(state.sessions, viewing)
     last = state.risk.last
     if last is not None and last.review_date is not None and last.review_date < viewing.today:
         text = f"The review of risk was due on {last.review_date.day} {last.review_date:%B %Y}."
@@ -271,6 +280,20 @@ def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: View
     for item in measured:
         alerts += _alerts_of_measure(item, viewing)
     return tuple(alerts)
+
+
+def _alerts_of_breaches(state: sessions.State, viewing: Viewing) -> list[Alert]:
+    alerts = []
+    for breach in reversed(state.breaches):
+        missing = ", ".join(breach.missing)
+        text = f"The session of {viewing.day(breach.at)} was held although this was missing: {missing}."
+        if breach.in_error:
+            text += " The session was entered in error since; nobody decided on the breach yet."
+        alerts.append(Alert(kind="breach", text=text, since=breach.at, about=breach.session_id, version=breach.version))
+    older = state.open_breaches - len(state.breaches)
+    if older > 0:
+        alerts.append(Alert(kind="breach", text=f"{older} older breaches wait for a decision; the history has them."))
+    return alerts
 
 
 def _alerts_of_measure(item: MeasureItem, viewing: Viewing) -> list[Alert]:

@@ -6,7 +6,8 @@ Source: DESIGN (Views); CONTRACT (`/v1/caseload`, `/v1/clients`); AUDIT A11.
   follows the log by its index, before every answer.
 - A row is no evidence: one that does not open is folded anew. Rows that moved are stored in the commit of a later
   reading.
-- Therapists and supervisors see their own clients, front desk and records clerks see names only; at most 50 a page.
+- Therapists and supervisors see their own clients, front desk and records clerks see all. Each entry of the list has a
+  name and a birth date, since a name alone identifies nobody; at most 50 a page.
 - Each client that is shown gets an access entry. Search words are never stored.
 - A client whose key is not there, or whose record cannot be read, is listed by its id only, and tried again each time
   it is listed.
@@ -26,7 +27,9 @@ import msgspec
 
 from projections.pages import limit_of
 from projections.roster_state import PLACE, SNAPSHOT, RosterState, search_words
+from projections.sections import notes_due
 from records.actors import Actor, Relation, Role
+from records.clinic_policy import ClinicPolicy
 from records.errors import Erased, IntegrityFailure, InvalidContent, KeyMissing
 from records.reader import Asked, Built, Reader
 from records.store.unit import RowPut, SealedRow
@@ -40,6 +43,7 @@ class CaseloadItem(msgspec.Struct, frozen=True, kw_only=True):
         open_prompts, oldest_prompt: risk prompts that no clinician answered, and since when.
         episode: `open`, `closed` or None where there was none yet.
         next_booking, last_session: when.
+        notes_due: how many sessions wait for a note longer than the clinic signs within.
     """
 
     id: UUID
@@ -51,6 +55,7 @@ class CaseloadItem(msgspec.Struct, frozen=True, kw_only=True):
     episode: str | None = None
     next_booking: datetime | None = None
     last_session: datetime | None = None
+    notes_due: int = 0
 
 
 class CaseloadPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,7 @@ class ListedClient(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name, preferred_name: None where the record cannot be opened, then only the id is known.
-        birth_date: for the care team and its supervisors only.
+        birth_date: as far as it is known (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); with the name it identifies the client.
     """
 
     id: UUID
@@ -248,7 +253,7 @@ class CaseloadView:
         Raises:
             InvalidContent: `/limit`, `/after`.
         """
-        at = asked.at
+        at, policy = asked.at, reader.directory.clinic.policy
 
         def order(state: RosterState | None) -> Order:
             if state is None:
@@ -258,7 +263,7 @@ class CaseloadView:
 
         page = self._roster.page(
             _own_clients(reader, asked.actor),
-            lambda client_id, state: _caseload_item(client_id, state, at),
+            lambda client_id, state: _caseload_item(client_id, state, policy, at),
             order=order,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -287,7 +292,7 @@ class ClientListView:
         everyone = actor.role in SEES_ALL and not asked.parameters.get("mine")
         page = self._roster.page(
             None if everyone else _own_clients(reader, actor),
-            lambda client_id, state: _listed(client_id, state, with_birth_date=actor.role in OWN_BY),
+            _listed,
             words=words,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -300,7 +305,7 @@ def _own_clients(reader: Reader, actor: Actor) -> Collection[UUID]:
     return reader.directory.clients_of(actor.id, relation) if relation is not None else ()
 
 
-def _caseload_item(client_id: UUID, state: RosterState | None, at: datetime) -> CaseloadItem:
+def _caseload_item(client_id: UUID, state: RosterState | None, policy: ClinicPolicy, at: datetime) -> CaseloadItem:
     if state is None:
         return CaseloadItem(id=client_id)
     return CaseloadItem(
@@ -313,15 +318,11 @@ def _caseload_item(client_id: UUID, state: RosterState | None, at: datetime) -> 
         episode=state.episode,
         next_booking=state.next_booking(at),
         last_session=state.last_session,
+        notes_due=len(notes_due.render(state.notes_due, policy, lambda moment: moment < at)),
     )
 
 
-def _listed(client_id: UUID, state: RosterState | None, *, with_birth_date: bool) -> ListedClient:
+def _listed(client_id: UUID, state: RosterState | None) -> ListedClient:
     if state is None:
         return ListedClient(id=client_id)
-    return ListedClient(
-        id=client_id,
-        name=state.name,
-        preferred_name=state.preferred_name,
-        birth_date=state.birth_date if with_birth_date else None,
-    )
+    return ListedClient(id=client_id, name=state.name, preferred_name=state.preferred_name, birth_date=state.birth_date)

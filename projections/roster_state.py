@@ -1,6 +1,7 @@
 """What the roster keeps of each client: a name to find, and what puts a client on top of a caseload.
 
-- No clinical text: of risk only which prompts are open and since when, of sessions only times.
+- No clinical text: of risk only which prompts are open and since when, of sessions only times, of notes
+  only whether there is one.
 - Bounded: bookings that passed long ago are dropped.
 - Folding is pure, as in `projections.client_state`.
 """
@@ -17,27 +18,30 @@ import msgspec
 from msgspec import UNSET
 
 from projections.sealed_rows import Snapshot
+from projections.sections import notes_due
 from records.access import AccessRecorded
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
+from records.breaches import SessionBreachReviewed
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
-from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
+from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
-from records.notes import EVENTS as NOTE_EVENTS
+from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 from records.registration import ClientIdentityChanged, ClientRegistered
-from records.risk import RiskAssessed, RiskPromptCleared
-from records.sessions import SessionBreachRecorded, SessionHeld
+from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
+from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
 PLACE = "roster"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of the state; older rows are folded anew."""
 
 KEPT_AFTER = timedelta(days=7)
+KEPT_HELD = 5
 
 
 class RosterState(msgspec.Struct, kw_only=True):
@@ -47,7 +51,8 @@ class RosterState(msgspec.Struct, kw_only=True):
         prompts: open risk prompts, assessment → when it was filled in.
         episodes: episode → whether it is open.
         bookings: session → when it is to begin.
-        last_session: when the last session that was held began.
+        notes_due: what tells which sessions wait for a note, as in `projections.sections.notes_due`.
+        held: the last sessions that were held → when each began.
     """
 
     version: int = 0
@@ -59,7 +64,13 @@ class RosterState(msgspec.Struct, kw_only=True):
     prompts: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     episodes: dict[UUID, bool] = msgspec.field(default_factory=dict)
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
-    last_session: datetime | None = None
+    notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
+    held: dict[UUID, datetime] = msgspec.field(default_factory=dict)
+
+    @property
+    def last_session(self) -> datetime | None:
+        """When the last session that was held began."""
+        return max(self.held.values(), default=None)
 
     @property
     def name(self) -> str:
@@ -125,6 +136,11 @@ def _risk_assessed(state: RosterState, event: RiskAssessed, recorded: Recorded) 
         state.prompts.pop(assessment_id, None)
 
 
+def _risk_in_error(state: RosterState, event: RiskAssessmentEnteredInError, recorded: Recorded) -> None:
+    for prompt in event.reopens:
+        state.prompts[prompt.assessment_id] = prompt.taken_at
+
+
 def _opened(state: RosterState, event: EpisodeOpened, recorded: Recorded) -> None:
     state.episodes[event.episode_id] = True
 
@@ -151,7 +167,19 @@ def _cancelled(state: RosterState, event: SessionCancelled, recorded: Recorded) 
 
 def _held(state: RosterState, event: SessionHeld, recorded: Recorded) -> None:
     state.bookings.pop(event.session_id, None)
-    state.last_session = event.started_at if state.last_session is None else max(state.last_session, event.started_at)
+    _note_due(state, event, recorded)
+    state.held[event.session_id] = event.started_at
+    for oldest in sorted(state.held, key=lambda key: (state.held[key], key))[:-KEPT_HELD]:
+        del state.held[oldest]
+
+
+def _session_in_error(state: RosterState, event: SessionEnteredInError, recorded: Recorded) -> None:
+    _note_due(state, event, recorded)
+    state.held.pop(event.session_id, None)
+
+
+def _note_due(state: RosterState, event: Event, recorded: Recorded) -> None:
+    notes_due.SHOWS[type(event)](state.notes_due, event, recorded)
 
 
 SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
@@ -161,6 +189,7 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     AssessmentEnteredInError: _closes_prompt,
     RiskPromptCleared: _closes_prompt,
     RiskAssessed: _risk_assessed,
+    RiskAssessmentEnteredInError: _risk_in_error,
     EpisodeOpened: _opened,
     EpisodeClosed: _closed,
     SessionBooked: _booked,
@@ -168,15 +197,21 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     AttendanceRecorded: _attended,
     SessionCancelled: _cancelled,
     SessionHeld: _held,
+    SessionEnteredInError: _session_in_error,
+    NoteSigned: _note_due,
+    NoteEnteredInError: _note_due,
 }
 
 IGNORED: tuple[type[Event], ...] = (
-    # What a caseload does not tell: consents, goals, notes, phases and breaches stand in the current view.
+    # What a caseload does not tell: consents, goals, texts, phases and breaches stand in the current view.
     *CONSENT_EVENTS,
     *GOAL_EVENTS,
-    *NOTE_EVENTS,
+    NoteAddendumSigned,
+    NoteAmended,
     EpisodePhaseSet,
+    EpisodeProtocolChanged,
     SessionBreachRecorded,
+    SessionBreachReviewed,
     # Of other streams: who looked has its own report, and teams, staff and clinic are folded by the directory.
     AccessRecorded,
     CareTeamMemberAdded,

@@ -5,6 +5,7 @@ Source: DOMAIN 2; Simon 2013 (why a low answer to PHQ-9 item 9 still prompts, an
 Rules:
 - The answers are stored as given, one per item, with score, band, and the scorer's id and version. Unanswered is None.
 - Where only a total is known (a paper summary, history) it is `score_only`: no answers, so no risk item and no prompt.
+- The question beside the items that is never scored (PHQ-9: how difficult the problems made life) is kept as answered.
 - A risk item answered at or above its mark opens a risk prompt. The prompt is part of this very event, so there is
   never a score without its prompt, and the log does not show by its shape who was asked about.
 - A prompt stays open until a clinician's risk assessment answers it or a clinician clears it with a reason.
@@ -60,6 +61,7 @@ class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recor
         in_session: False where it was filled in outside a session.
         risk_prompt: what a clinician must answer; None where nothing prompts.
         risk_item_unanswered: the measure has a risk item and it was left out.
+        difficulty: the answer to the unscored question beside the items, 0 to 3; None where it was not given.
     """
 
     subject = "assessment_id"
@@ -80,6 +82,7 @@ class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recor
     in_session: bool = True
     risk_prompt: RiskPrompt | None = None
     risk_item_unanswered: bool = False
+    difficulty: int | None = None
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Add the assessment, with its prompt open where it has one."""
@@ -87,6 +90,9 @@ class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recor
             version=version,
             measure=self.measure,
             taken_at=self.occurred_at,
+            in_session=self.in_session,
+            session_id=self.session_id,
+            risk_item=self.risk_prompt.item if self.risk_prompt else None,
             risk_value=self.risk_prompt.value if self.risk_prompt else None,
             prompt="open" if self.risk_prompt else None,
         )
@@ -130,6 +136,7 @@ def record_assessment(
     session_id: UUID | None = None,
     completed_by: str = "client",
     in_session: bool = True,
+    difficulty: int | None = None,
     occurred_at: datetime | None = None,
 ) -> Sequence[Event]:
     """Record a completed measure: its answers, or its total where only that is known.
@@ -137,7 +144,7 @@ def record_assessment(
     Raises:
         InvalidContent: `/measure` unknown or a goal's scale; `/answers` missing or of the wrong number;
             `/answers/<index>` out of range; `/score` out of range or given beside answers; `/completed_by`;
-            `/occurred_at` in the future or before birth.
+            `/difficulty` out of range or not a question of this measure; `/occurred_at` in the future or before birth.
         UnknownItem: the session is not one of this client's.
         RuleBroken: `assessment-already-recorded`.
     """
@@ -149,7 +156,8 @@ def record_assessment(
     if completed_by not in COMPLETED_BY:
         raise InvalidContent("/completed_by", "Is neither client nor therapist.")
     if session_id is not None:
-        record.item("session", record.sessions, session_id)
+        record.require_session(session_id)
+    _require_difficulty(known, difficulty)
     stamp = context.stamp(occurred_at, reported_by=completed_by if completed_by == "client" else None)
     if record.birth_date is not None and stamp["occurred_at"].date() < record.birth_date:
         raise InvalidContent("/occurred_at", "Lies before the client's birth.")
@@ -175,9 +183,20 @@ def record_assessment(
             in_session=in_session,
             risk_prompt=prompt,
             risk_item_unanswered=scored.risk_unanswered,
+            difficulty=difficulty,
             **stamp,
         )
     ]
+
+
+def _require_difficulty(measure: Measure, difficulty: int | None) -> None:
+    if difficulty is None:
+        return
+    if measure.functional is None:
+        raise InvalidContent("/difficulty", "This measure does not ask for it.")
+    lowest, highest = measure.functional
+    if not lowest <= difficulty <= highest:
+        raise InvalidContent("/difficulty", "Is out of the question's range.")
 
 
 def _scored(measure: Measure, answers: Sequence[Answer] | None, total: float | None) -> Scored:

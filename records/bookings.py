@@ -274,7 +274,7 @@ def record_attendance(
 
     Raises:
         UnknownItem: no such session in this record.
-        RuleBroken: `session-held` where a held session would count as not attended.
+        RuleBroken: `session-held` where a held session would count as not attended, `session-entered-in-error`.
         InvalidContent: an unknown code or person, or whether somebody came long before the start.
         StaleRecord, VersionRequired: see `Context.require_version`.
     """
@@ -284,6 +284,7 @@ def record_attendance(
     if state.attendance == code:
         return []
     context.require_version(state.version)
+    record.require_session(session_id)
     if state.status == "held" and code not in SEEN:
         raise RuleBroken("session-held", "The session was held, so it was attended.")
     if status_after(code) != "cancelled" and context.at < state.start - EARLY_ARRIVAL:

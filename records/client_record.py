@@ -17,13 +17,14 @@ from uuid import UUID
 
 import msgspec
 
-from records.errors import ConsentMissing, InvalidContent, UnknownItem
+from records.errors import ConsentMissing, InvalidContent, RuleBroken, UnknownItem
 from records.event import Recorded
 
 ConsentStatus = Literal["offered", "given", "refused", "withdrawn", "superseded", "entered-in-error"]
-SessionStatus = Literal["booked", "held", "missed", "cancelled"]
+SessionStatus = Literal["booked", "held", "missed", "cancelled", "entered-in-error"]
 AssessmentStatus = Literal["recorded", "entered-in-error"]
-GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
+GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned", "entered-in-error"]
+RiskStatus = Literal["recorded", "entered-in-error"]
 NoteStatus = Literal["signed", "entered-in-error"]
 
 EARLIEST_BIRTH = date(1890, 1, 1)
@@ -56,9 +57,9 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
     """One episode of care.
 
     Attributes:
-        phases: phase → number of its first session, as the plan had it when the episode was opened.
+        phases: phase → number of its first session, by the plan in force.
         closed_at: when it ended; None while it is open.
-        sessions_held: the highest number that a held session has.
+        sessions_held: the highest number that a held session has, those that were entered in error left out.
         phase_override: the phase that was set by hand; None where the plan decides.
     """
 
@@ -66,6 +67,7 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     modality: str
     protocol: str
+    protocol_version: str | None = None
     planned_sessions: int
     opened_at: datetime
     setting: str = "clinic"
@@ -80,6 +82,20 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
             return self.phase_override
         begun = [(first, phase) for phase, first in self.phases.items() if first <= number]
         return max(begun)[1] if begun else None
+
+
+class BreachState(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was held although a rule forbade it.
+
+    Attributes:
+        missing: the consent kinds that were missing, and other breaches.
+        entered_by: who entered it, and so never decides on it.
+        reviewed: a supervisor decided on it.
+    """
+
+    missing: tuple[str, ...]
+    entered_by: str
+    reviewed: bool = False
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,14 +121,32 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssessmentState(msgspec.Struct, frozen=True, kw_only=True):
-    """One completed measure; only its risk prompt matters to rules."""
+    """One completed measure; only its risk prompt matters to rules.
+
+    Attributes:
+        risk_item, risk_value: which item opened the prompt (counted from 1), and the answer to it.
+        answered_by: the standing risk assessments that answered the prompt.
+        cleared: a clinician cleared the prompt, whatever else answered it.
+    """
 
     version: int
     measure: str
     taken_at: datetime
     status: AssessmentStatus = "recorded"
+    in_session: bool = True
+    session_id: UUID | None = None
+    risk_item: int | None = None
     risk_value: int | None = None
     prompt: Literal["open", "answered", "closed"] | None = None
+    answered_by: frozenset[UUID] = frozenset()
+    cleared: bool = False
+
+
+class RiskState(msgspec.Struct, frozen=True, kw_only=True):
+    """One risk assessment: whether it stands."""
+
+    version: int
+    status: RiskStatus = "recorded"
 
 
 class GoalState(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +184,8 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         registration_digest: what was registered, as a digest, so that the same registration sent again is known.
         birth_date: the earliest day that it can be; None where it is not known.
         consents, episodes, sessions, assessments, goals, notes: items by id.
-        risk_assessments: the id of each risk assessment → its version.
-        breaches: session id → consent kinds that were missing when it was held.
+        risk_assessments: whether each risk assessment stands.
+        breaches: session id → what was missing when it was held, and whether that was reviewed.
     """
 
     client_id: UUID
@@ -165,9 +199,9 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     sessions: dict[UUID, SessionState] = msgspec.field(default_factory=dict)
     assessments: dict[UUID, AssessmentState] = msgspec.field(default_factory=dict)
     goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
-    risk_assessments: dict[UUID, int] = msgspec.field(default_factory=dict)
+    risk_assessments: dict[UUID, RiskState] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
-    breaches: dict[UUID, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    breaches: dict[UUID, BreachState] = msgspec.field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -209,6 +243,20 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         if found is None:
             raise UnknownItem(kind)
         return found
+
+    def require_session(self, session_id: UUID) -> SessionState:
+        """Return a session that something new may name.
+
+        Raises:
+            UnknownItem: this client has no such session.
+            RuleBroken: `session-entered-in-error`.
+        """
+        state = self.item("session", self.sessions, session_id)
+        if state.status == "entered-in-error":
+            raise RuleBroken(
+                "session-entered-in-error", "The session was entered in error; name the one that was held."
+            )
+        return state
 
     def missing_consents(self, kinds: tuple[str, ...], at: datetime, scopes: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return which of `kinds` had no live consent at `at`, as known now, in the order given.

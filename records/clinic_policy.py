@@ -57,7 +57,8 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         methods: names that may be recorded as used.
         disabled_methods: methods that are off in this clinic.
         late_entry_hours: a note signed later than this after the session is a late entry.
-        sign_within_hours: age at which an unsigned note is a work-list item.
+        sign_within_hours: age at which a session without a signed note is a work-list item.
+        lock_after_days: age at which that item is late.
         booking_horizon_days: the furthest ahead that a session may be booked.
     """
 
@@ -68,6 +69,7 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     disabled_methods: tuple[str, ...] = ("touch",)
     late_entry_hours: int = 24
     sign_within_hours: int = 72
+    lock_after_days: int = 7
     booking_horizon_days: int = 366
 
     def consents_for(self, *acts: str) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ class Drafts:
             raise RuleBroken("note-already-signed", "A signed note never changes; add an addendum or amend it.")
         require_sections(draft.format, draft.sections)
         if draft.session_id is not None:
-            record.item("session", record.sessions, draft.session_id)
+            record.require_session(draft.session_id)
         found = open_draft(self._service.reader, client_id, note_id, request.actor.id)
         if found is None:
             return 1

@@ -7,6 +7,9 @@ Rules:
   none. A clinic may name protocols of its own; they have no phases until a person sets one.
 - The phases of the plan go into the opening event, so that a later change of the data never moves an old session.
 - A person may set the phase by hand with a reason, until it is given back to the plan.
+- A case may change its protocol with a reason. From then on phases follow the new plan, which counts the sessions of
+  the episode from its first, or anew from the next one; a phase that was set by hand ends with the plan that it was set
+  against. Sessions that were held keep the phase they were held in.
 - Nothing in a protocol blocks: what deviates is shown.
 - A closed episode takes no new booking; what was held all the same is recorded (`records.sessions`).
 - Modality is a code of the clinic with a free label; no theory is built in.
@@ -144,6 +147,7 @@ class EpisodeOpened(Event, frozen=True, kw_only=True, tag="episode.opened"):
             format=self.format,
             modality=self.modality,
             protocol=self.protocol,
+            protocol_version=self.protocol_version,
             planned_sessions=self.planned_sessions,
             opened_at=self.occurred_at,
             setting=self.setting,
@@ -192,7 +196,41 @@ class EpisodeClosed(Event, frozen=True, kw_only=True, tag="episode.closed"):
         )
 
 
-EVENTS = (EpisodeOpened, EpisodePhaseSet, EpisodeClosed)
+class EpisodeProtocolChanged(Event, frozen=True, kw_only=True, tag="episode.protocol_changed"):
+    """A course of care went on by another protocol or another plan; the old one stays in the history. Since 1.
+
+    Attributes:
+        protocol, protocol_version: which way of working it is now; the version is None for an unnumbered one.
+        planned_sessions: what is planned for the whole episode now, what was held included.
+        phases: phase → number of its first session in the new plan, in the numbers of the episode.
+        reason: why (free text).
+    """
+
+    subject = "episode_id"
+    free_text = ("reason",)
+    lifecycle = "amend"
+
+    episode_id: UUID
+    protocol: str
+    protocol_version: str | None = None
+    planned_sessions: int
+    phases: dict[str, int] = msgspec.field(default_factory=dict)
+    reason: str
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Put the new plan in the place of the old one."""
+        record.episodes[self.episode_id] = msgspec.structs.replace(
+            record.episodes[self.episode_id],
+            version=version,
+            protocol=self.protocol,
+            protocol_version=self.protocol_version,
+            planned_sessions=self.planned_sessions,
+            phases=self.phases,
+            phase_override=None,
+        )
+
+
+EVENTS = (EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged, EpisodeClosed)
 
 # --- decisions
 
@@ -228,14 +266,8 @@ def open_episode(
     require_known("/setting", setting, SETTINGS)
     if referral is not None:
         require_known("/referral", referral, REFERRALS)
-    for pointer, code in (("/modality", modality), ("/protocol", protocol)):
-        if CODE.fullmatch(code) is None:
-            raise InvalidContent(pointer, "Is not a code: letters, digits, dots, dashes and underscores, at most 64.")
-    known = PROTOCOLS.get(protocol)
-    if planned_sessions is None:
-        planned_sessions = known.planned_sessions if known else DEFAULT_PLANNED_SESSIONS
-    if not 1 <= planned_sessions <= MAX_PLANNED_SESSIONS:
-        raise InvalidContent("/planned_sessions", f"Is not between 1 and {MAX_PLANNED_SESSIONS}.")
+    _require_code("/modality", modality)
+    protocol_version, planned_sessions = _plan(protocol, protocol_version, planned_sessions)
     for place, therapy in enumerate(concurrent_therapies):
         if therapy.started and therapy.ended and therapy.ended < therapy.started:
             raise InvalidContent(f"/concurrent_therapies/{place}/ended", "Lies before its start.")
@@ -248,7 +280,7 @@ def open_episode(
             modality=modality,
             modality_label=modality_label,
             protocol=protocol,
-            protocol_version=protocol_version or (known.version if known else None),
+            protocol_version=protocol_version,
             planned_sessions=planned_sessions,
             phases=phases_of(protocol, planned_sessions),
             problem=problem,
@@ -258,6 +290,76 @@ def open_episode(
             **stamp,
         )
     ]
+
+
+def _require_code(pointer: str, code: str) -> None:
+    if CODE.fullmatch(code) is None:
+        raise InvalidContent(pointer, "Is not a code: letters, digits, dots, dashes and underscores, at most 64.")
+
+
+def _plan(protocol: str, version: str | None, planned: int | None) -> tuple[str | None, int]:
+    """Return version and number of sessions; the protocol gives what is not named."""
+    _require_code("/protocol", protocol)
+    known = PROTOCOLS.get(protocol)
+    if planned is None:
+        planned = known.planned_sessions if known else DEFAULT_PLANNED_SESSIONS
+    if not 1 <= planned <= MAX_PLANNED_SESSIONS:
+        raise InvalidContent("/planned_sessions", f"Is not between 1 and {MAX_PLANNED_SESSIONS}.")
+    return version or (known.version if known else None), planned
+
+
+@decision("episode.protocol")
+def change_protocol(
+    record: ClientRecord,
+    context: Context,
+    *,
+    episode_id: UUID,
+    protocol: str,
+    reason: str,
+    protocol_version: str | None = None,
+    planned_sessions: int | None = None,
+    begins_anew: bool = False,
+) -> Sequence[Event]:
+    """Go on by another protocol or plan; nothing to do where the same plan stands and no phase was set by hand.
+
+    Args:
+        record: the client's record.
+        context: who decides.
+        episode_id: the course of care.
+        protocol: the protocol from now on.
+        reason: why it changes.
+        protocol_version: of the protocol; as its data says where none is named.
+        planned_sessions: how many sessions the new plan has; as the protocol's data says where none is named.
+        begins_anew: the plan counts from the next session, as its first; else from the first of the episode.
+
+    Raises:
+        UnknownItem: no such episode in this record.
+        RuleBroken: `episode-closed`.
+        InvalidContent: `/protocol` that is no code, `/planned_sessions`, `/reason` that says nothing.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    state = record.item("episode", record.episodes, episode_id)
+    context.require_version(state.version)
+    if state.closed_at is not None:
+        raise RuleBroken("episode-closed", "The episode is closed.")
+    protocol_version, planned = _plan(protocol, protocol_version, planned_sessions)
+    before = state.sessions_held if begins_anew else 0
+    phases = {phase: first + before for phase, first in phases_of(protocol, planned).items()}
+    changed = EpisodeProtocolChanged(
+        episode_id=episode_id,
+        protocol=protocol,
+        protocol_version=protocol_version,
+        planned_sessions=before + planned,
+        phases=phases,
+        reason=reason,
+        **context.stamp(),
+    )
+    stands = (state.protocol, state.protocol_version, state.planned_sessions, state.phases, state.phase_override)
+    if stands == (protocol, protocol_version, before + planned, phases, None):
+        return []
+    if not reason.strip():
+        raise InvalidContent("/reason", "Another protocol needs a reason.")
+    return [changed]
 
 
 @decision("episode.phase")

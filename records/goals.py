@@ -9,6 +9,7 @@ Rules:
   need no version; every other change builds on what was read and does.
 - A closed goal is not rated or reworded; reopen it first. A paused goal may be rated.
 - At most three goals on the GBO scale are active at once.
+- A goal that was entered in error is over: it is neither rated nor changed, and counts nowhere.
 - Weight = importance × difficulty, each 1..3. The T-score of several goals is 50 where each is reached as expected.
 
 It does not compute progress of one goal over time; views compare first and last (`records.measures.change`).
@@ -224,6 +225,21 @@ class GoalReopened(Event, frozen=True, kw_only=True, tag="goal.reopened"):
         _move(record, self.goal_id, version, "active")
 
 
+class GoalEnteredInError(Event, frozen=True, kw_only=True, tag="goal.entered_in_error"):
+    """It turned out that the goal should not be in this record. Since 1."""
+
+    subject = "goal_id"
+    free_text = ("reason",)
+    lifecycle = "deprecate"
+
+    goal_id: UUID
+    reason: str
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Take it out of the ordinary view."""
+        _move(record, self.goal_id, version, "entered-in-error")
+
+
 EVENTS = (
     GoalSet,
     GoalReworded,
@@ -234,6 +250,7 @@ EVENTS = (
     GoalPartlyAchieved,
     GoalAbandoned,
     GoalReopened,
+    GoalEnteredInError,
 )
 
 
@@ -285,7 +302,7 @@ def set_goal(
     if scope == "session" and session_id is None:
         raise InvalidContent("/session_id", "Is needed for the goal of a session.")
     if session_id is not None:
-        record.item("session", record.sessions, session_id)
+        record.require_session(session_id)
     if episode_id is not None:
         record.item("episode", record.episodes, episode_id)
     _require_room(record, scale)
@@ -363,10 +380,10 @@ def rate_goal(
 
     Raises:
         UnknownItem: the goal or the session is not one of this client's.
-        RuleBroken: `goal-closed`, `goal-has-no-scale`.
+        RuleBroken: `goal-closed`, `goal-entered-in-error`, `goal-has-no-scale`.
         InvalidContent: `/value` out of the scale, `/rater`, `/occurred_at` in the future or before the goal was set.
     """
-    goal = record.item("goal", record.goals, goal_id)
+    goal = _standing(record, goal_id)
     if goal.status in CLOSED:
         raise RuleBroken("goal-closed", "A closed goal is not rated; reopen it first.")
     if goal.scale == "none":
@@ -375,7 +392,7 @@ def rate_goal(
     if rater not in get_args(Party):
         raise InvalidContent("/rater", "Is not client, therapist or both.")
     if session_id is not None:
-        record.item("session", record.sessions, session_id)
+        record.require_session(session_id)
     stamp = _stamp_since(goal, context, occurred_at)
     return [GoalRated(goal_id=goal_id, scale=goal.scale, value=value, rater=rater, session_id=session_id, **stamp)]
 
@@ -413,12 +430,13 @@ def change_goal(
         UnknownItem: no such goal in this record.
         InvalidContent: `/change` unknown, `/text` missing or not asked for, `/reason` missing, `/occurred_at` in the
             future or before the goal was set.
-        RuleBroken: `goal-closed`, `goal-not-closed` (reopening a paused goal), `too-many-gbo-goals`.
+        RuleBroken: `goal-entered-in-error`, `goal-closed`, `goal-not-closed` (reopening a paused goal),
+            `too-many-gbo-goals`.
         StaleRecord, VersionRequired: see `Context.require_version`.
     """
     if change not in CHANGES:
         raise InvalidContent("/change", "Is not a known change of a goal.")
-    goal = record.item("goal", record.goals, goal_id)
+    goal = _standing(record, goal_id)
     if change != "reword" and text is not None:
         raise InvalidContent("/text", "Is only for rewording a goal.")
     if change != "reword" and goal.status == _MOVES[change][2]:
@@ -438,9 +456,36 @@ def change_goal(
     return [event(goal_id=goal_id, reason=reason, **stamp)]
 
 
+def _standing(record: ClientRecord, goal_id: UUID) -> GoalState:
+    goal = record.item("goal", record.goals, goal_id)
+    if goal.status == "entered-in-error":
+        raise RuleBroken("goal-entered-in-error", "The goal was entered in error; set a new one.")
+    return goal
+
+
 def _require_status(goal: GoalState, allowed: tuple[GoalStatus, ...]) -> None:
     if goal.status in allowed:
         return
     if goal.status in CLOSED:
         raise RuleBroken("goal-closed", "The goal is closed; reopen it first.")
     raise RuleBroken("goal-not-closed", "The goal is not closed.")
+
+
+@decision("goal.error")
+def mark_goal_entered_in_error(
+    record: ClientRecord, context: Context, *, goal_id: UUID, reason: str
+) -> Sequence[Event]:
+    """Take a goal out of the ordinary view; nothing to do where that was done.
+
+    Raises:
+        UnknownItem: no such goal in this record.
+        InvalidContent: `/reason` says nothing.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    goal = record.item("goal", record.goals, goal_id)
+    if goal.status == "entered-in-error":
+        return []
+    context.require_version(goal.version)
+    if not reason.strip():
+        raise InvalidContent("/reason", "Needs a reason.")
+    return [GoalEnteredInError(goal_id=goal_id, reason=reason, **context.stamp())]

@@ -69,6 +69,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
         risk: the item that opens a risk prompt.
         clusters: name → first item, last item, how many must be endorsed.
         endorsed_at: the answer from which on an item is endorsed.
+        functional: lowest and highest answer to the question that is asked beside the items and never scored (how
+            difficult the problems made life); None where the measure has none.
         rated_on: `client` for a questionnaire, `goal` for the scale of one goal.
         max_goals, rho: how many goals may be rated at once; the correlation that the T-score assumes.
         text_allowed: whether its licence lets item text be shipped.
@@ -93,6 +95,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     risk: RiskItem | None = None
     clusters: dict[str, tuple[int, int, int]] = msgspec.field(default_factory=dict)
     endorsed_at: int | None = None
+    functional: tuple[int, int] | None = None
     rated_on: Literal["client", "goal"] = "client"
     max_goals: int | None = None
     rho: float | None = None

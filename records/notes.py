@@ -170,7 +170,7 @@ def sign_note(
     if kind not in KINDS:
         raise InvalidContent("/kind", "Is not a known kind of note.")
     require_sections(format, sections)
-    about = record.item("session", record.sessions, session_id).start if session_id else None
+    about = record.require_session(session_id).start if session_id else None
     late = about is not None and context.at - about > timedelta(hours=context.policy.late_entry_hours)
     return [
         NoteSigned(

@@ -40,7 +40,7 @@ _ANYONE = Grant()
 
 _CLINICAL_WRITE = {Role.THERAPIST: Grant(_TEAM)}
 _DESK_WRITE = {Role.FRONT_DESK: _ANYONE, Role.THERAPIST: Grant(_TEAM)}
-_RISK_WRITE = {Role.THERAPIST: Grant(_TEAM), Role.SUPERVISOR: Grant(_SUPERVISES)}
+_SUPERVISED_WRITE = {Role.THERAPIST: Grant(_TEAM), Role.SUPERVISOR: Grant(_SUPERVISES)}
 _ACCOUNTS = {Role.ADMINISTRATOR: _ANYONE, Role.OPERATOR: _ANYONE}
 _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_SUPERVISES, _HQUALIMP)}
 
@@ -60,18 +60,23 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "consent.error": _CLINICAL_WRITE,
     "episode.open": _DESK_WRITE,
     "episode.phase": _CLINICAL_WRITE,
+    "episode.protocol": _CLINICAL_WRITE,
     "episode.close": _DESK_WRITE,
     "session.book": _DESK_WRITE,
     "session.attend": _DESK_WRITE,
     "session.cancel": _DESK_WRITE,
     "session.hold": _CLINICAL_WRITE,
+    "session.error": _CLINICAL_WRITE,
+    "breach.review": _SUPERVISED_WRITE,
     "assessment.record": _CLINICAL_WRITE,
     "assessment.error": _CLINICAL_WRITE,
-    "risk.assess": _RISK_WRITE,
-    "risk.clear": _RISK_WRITE,
+    "risk.assess": _SUPERVISED_WRITE,
+    "risk.clear": _SUPERVISED_WRITE,
+    "risk.error": _SUPERVISED_WRITE,
     "goal.set": _CLINICAL_WRITE,
     "goal.change": _CLINICAL_WRITE,
     "goal.rate": _CLINICAL_WRITE,
+    "goal.error": _CLINICAL_WRITE,
     "note.draft": _CLINICAL_WRITE,
     "note.sign": _CLINICAL_WRITE,
     "note.addend": _CLINICAL_WRITE,

@@ -8,6 +8,8 @@ Rules:
 - A risk assessment answers the prompts it names: by default every open prompt of answers that were given no later
   than it took place. Nobody can have judged an answer that had not been given yet.
 - A prompt may also be cleared with a reason. An answered or cleared prompt stays so; the history keeps both.
+- A risk assessment that was entered in error judged nobody. Every prompt that nothing else answered opens again in the
+  same event: an error must never leave an answer to a risk item unanswered in silence.
 - Formulation, details, protective factors, actions and who was told are free text.
 
 It does not hold safety plans, and it sets no time limits: lateness is seen from the prompts' times.
@@ -23,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from records.client_record import ClientRecord
+from records.client_record import ClientRecord, RiskState
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken
 from records.event import Event
@@ -49,6 +51,26 @@ LEVELS = ("low", "moderate", "high", "imminent")
 
 Finding = Literal["present", "absent", "uncertain"]
 FINDINGS: tuple[Finding, ...] = ("present", "absent", "uncertain")
+
+
+class ReopenedPrompt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A prompt that is open again, as its assessment opened it.
+
+    Attributes:
+        assessment_id: the assessment that prompted.
+        measure, item, value: which item (counted from 1), and the answer to it.
+        taken_at: when the measure was filled in.
+        in_session, session_id: where.
+    """
+
+    assessment_id: UUID
+    measure: str
+    item: int
+    value: int
+    taken_at: datetime
+    in_session: bool = True
+    session_id: UUID | None = None
+
 
 # --- events
 
@@ -86,9 +108,12 @@ class RiskAssessed(Event, frozen=True, kw_only=True, tag="risk.assessed"):
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Note the risk assessment and answer its prompts."""
-        record.risk_assessments[self.risk_id] = version
+        record.risk_assessments[self.risk_id] = RiskState(version=version)
         for assessment_id in self.answers:
-            _answer(record, assessment_id, version)
+            state = record.assessments[assessment_id]
+            record.assessments[assessment_id] = msgspec.structs.replace(
+                state, version=version, prompt="answered", answered_by=state.answered_by | {self.risk_id}
+            )
 
 
 class RiskPromptCleared(Event, frozen=True, kw_only=True, tag="risk.prompt_cleared"):
@@ -102,16 +127,40 @@ class RiskPromptCleared(Event, frozen=True, kw_only=True, tag="risk.prompt_clear
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Answer the prompt."""
-        _answer(record, self.assessment_id, version)
+        record.assessments[self.assessment_id] = msgspec.structs.replace(
+            record.assessments[self.assessment_id], version=version, prompt="answered", cleared=True
+        )
 
 
-EVENTS = (RiskAssessed, RiskPromptCleared)
+class RiskAssessmentEnteredInError(Event, frozen=True, kw_only=True, tag="risk.entered_in_error"):
+    """It turned out that the risk assessment should not be in this record; what it alone answered is open. Since 1.
+
+    Attributes:
+        reason: what was wrong (free text).
+        reopens: the prompts that nothing else answered, oldest first.
+    """
+
+    subject = "risk_id"
+    free_text = ("reason",)
+    lifecycle = "deprecate"
+
+    risk_id: UUID
+    reason: str
+    reopens: tuple[ReopenedPrompt, ...] = ()
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Take it out of the ordinary view, and open its prompts again."""
+        record.risk_assessments[self.risk_id] = RiskState(version=version, status="entered-in-error")
+        for key, state in record.assessments.items():
+            if self.risk_id in state.answered_by:
+                record.assessments[key] = msgspec.structs.replace(state, answered_by=state.answered_by - {self.risk_id})
+        for prompt in self.reopens:
+            record.assessments[prompt.assessment_id] = msgspec.structs.replace(
+                record.assessments[prompt.assessment_id], version=version, prompt="open"
+            )
 
 
-def _answer(record: ClientRecord, assessment_id: UUID, version: int) -> None:
-    record.assessments[assessment_id] = msgspec.structs.replace(
-        record.assessments[assessment_id], version=version, prompt="answered"
-    )
+EVENTS = (RiskAssessed, RiskPromptCleared, RiskAssessmentEnteredInError)
 
 
 # --- decisions
@@ -151,7 +200,7 @@ def assess_risk(
     findings, details = dict(findings or {}), dict(details or {})
     _require_content(level, formulation, findings, details)
     if session_id is not None:
-        record.item("session", record.sessions, session_id)
+        record.require_session(session_id)
     stamp = context.stamp(occurred_at)
     taken_on = stamp["occurred_at"].astimezone(ZoneInfo(context.policy.timezone)).date()
     if review_date is not None and review_date < taken_on:
@@ -216,3 +265,45 @@ def clear_risk_prompt(record: ClientRecord, context: Context, *, assessment_id: 
     if not reason.strip():
         raise InvalidContent("/reason", "Needs a reason.")
     return [RiskPromptCleared(assessment_id=assessment_id, reason=reason, **context.stamp())]
+
+
+@decision("risk.error")
+def mark_risk_assessment_entered_in_error(
+    record: ClientRecord, context: Context, *, risk_id: UUID, reason: str
+) -> Sequence[Event]:
+    """Take a risk assessment out of the ordinary view and open its prompts again; nothing to do where that was done.
+
+    Raises:
+        UnknownItem: no such risk assessment in this record.
+        InvalidContent: `/reason` says nothing.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    state = record.item("risk-assessment", record.risk_assessments, risk_id)
+    if state.status == "entered-in-error":
+        return []
+    context.require_version(state.version)
+    if not reason.strip():
+        raise InvalidContent("/reason", "Needs a reason.")
+    reopens = _reopened(record, risk_id)
+    return [RiskAssessmentEnteredInError(risk_id=risk_id, reason=reason, reopens=reopens, **context.stamp())]
+
+
+def _reopened(record: ClientRecord, risk_id: UUID) -> tuple[ReopenedPrompt, ...]:
+    prompts = [
+        ReopenedPrompt(
+            assessment_id=key,
+            measure=state.measure,
+            item=state.risk_item,
+            value=state.risk_value,
+            taken_at=state.taken_at,
+            in_session=state.in_session,
+            session_id=state.session_id,
+        )
+        for key, state in record.assessments.items()
+        if state.answered_by == {risk_id}
+        and not state.cleared
+        and state.status == "recorded"
+        and state.risk_item is not None
+        and state.risk_value is not None
+    ]
+    return tuple(sorted(prompts, key=lambda prompt: prompt.taken_at))

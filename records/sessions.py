@@ -10,9 +10,11 @@ Rules:
 - The record numbers held sessions within their episode; the plan gives the phase, a person may differ with a reason.
 - A session that nobody booked is held by naming its episode.
 - No session is held before the client's birth or in the future.
+- A session that was entered in error counts no longer, and those after it count one less. Its breach stays: nobody
+  hides a breach by marking its session.
 
-It does not plan (`records.bookings`), it holds no couples' and groups' joint sessions, notes or recordings, and it
-makes no work list.
+It does not plan (`records.bookings`) and decides on no breach (`records.breaches`), it holds no couples' and groups'
+joint sessions, notes or recordings, and it makes no work list.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from uuid import UUID
 import msgspec
 
 from records.care_codes import MODES, PHASES, SESSION_KINDS, SETTINGS, require_known
-from records.client_record import ClientRecord, EpisodeState, SessionState
+from records.client_record import BreachState, ClientRecord, EpisodeState, SessionState
 from records.decision import Context, decision
 from records.errors import ConsentMissing, InvalidContent, RuleBroken, UnknownItem
 from records.event import Event
@@ -108,11 +110,43 @@ class SessionBreachRecorded(Event, frozen=True, kw_only=True, tag="session.breac
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Keep the breach beside its session."""
-        record.breaches[self.session_id] = self.missing
+        record.breaches[self.session_id] = BreachState(missing=self.missing, entered_by=self.entered_by)
         record.sessions[self.session_id] = msgspec.structs.replace(record.sessions[self.session_id], version=version)
 
 
-EVENTS = (SessionHeld, SessionBreachRecorded)
+class SessionEnteredInError(Event, frozen=True, kw_only=True, tag="session.entered_in_error"):
+    """It turned out that a session that was held should not be in this record. Since 1.
+
+    Attributes:
+        number: the number that it counted as until now; later sessions of the episode count one less from here on.
+        sessions_held: the highest number of a held session of the episode from here on.
+        reason: what was wrong (free text).
+    """
+
+    subject = "session_id"
+    free_text = ("reason",)
+    lifecycle = "deprecate"
+
+    session_id: UUID
+    episode_id: UUID
+    number: int
+    sessions_held: int
+    reason: str
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Take the session out of the count, and close the gap."""
+        record.sessions[self.session_id] = msgspec.structs.replace(
+            record.sessions[self.session_id], version=version, status="entered-in-error", number=None
+        )
+        for key, state in record.sessions.items():
+            if state.episode_id == self.episode_id and state.number is not None and state.number > self.number:
+                record.sessions[key] = msgspec.structs.replace(state, number=state.number - 1)
+        record.episodes[self.episode_id] = msgspec.structs.replace(
+            record.episodes[self.episode_id], sessions_held=self.sessions_held
+        )
+
+
+EVENTS = (SessionHeld, SessionBreachRecorded, SessionEnteredInError)
 
 # --- decisions
 
@@ -144,8 +178,8 @@ def record_session_held(
 
     Raises:
         UnknownItem: no such session and no episode named, or no such episode.
-        RuleBroken: `session-already-held`; `session-not-attended` where the attendance must be put right first;
-            `method-disabled` or `episode-closed` without a breach reason.
+        RuleBroken: `session-already-held`; `session-entered-in-error`; `session-not-attended` where the attendance must
+            be put right first; `method-disabled` or `episode-closed` without a breach reason.
         ConsentMissing: names the first kind that was not live, where no breach reason is given.
         InvalidContent: an unknown code, an impossible time, a phase that differs without a reason, a breach reason
             where nothing was missing.
@@ -197,6 +231,7 @@ def _plan(
     context.require_version(state.version)
     if state.status == "held":
         raise RuleBroken("session-already-held", "This session was recorded as held before.")
+    record.require_session(session_id)
     if state.status != "booked":
         raise RuleBroken("session-not-attended", "Correct the attendance first: it says that nobody was seen.")
     if episode_id not in (None, state.episode_id):
@@ -275,3 +310,44 @@ def _refuse(missing: str) -> NoReturn:
     if missing.startswith(METHOD_DISABLED):
         raise RuleBroken(METHOD_DISABLED, "The clinic has switched the method off; give the reason of the breach.")
     raise ConsentMissing(missing)
+
+
+@decision("session.error")
+def mark_session_entered_in_error(
+    record: ClientRecord, context: Context, *, session_id: UUID, reason: str
+) -> Sequence[Event]:
+    """Take a session that was held out of the ordinary view and the count; nothing to do where that was done.
+
+    Raises:
+        UnknownItem: no such session in this record.
+        RuleBroken: `session-not-held`: a booking is called off, and attendance is put right.
+        InvalidContent: `/reason` says nothing.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    state = record.item("session", record.sessions, session_id)
+    if state.status == "entered-in-error":
+        return []
+    context.require_version(state.version)
+    if state.status != "held" or state.number is None:
+        raise RuleBroken("session-not-held", "Only a session that was held; call the booking off instead.")
+    if not reason.strip():
+        raise InvalidContent("/reason", "Needs a reason.")
+    return [
+        SessionEnteredInError(
+            session_id=session_id,
+            episode_id=state.episode_id,
+            number=state.number,
+            sessions_held=_held_without(record, session_id, state.episode_id, state.number),
+            reason=reason,
+            **context.stamp(),
+        )
+    ]
+
+
+def _held_without(record: ClientRecord, session_id: UUID, episode_id: UUID, number: int) -> int:
+    left = [
+        state.number
+        for key, state in record.sessions.items()
+        if key != session_id and state.episode_id == episode_id and state.number is not None
+    ]
+    return max((each - 1 if each > number else each for each in left), default=0)

@@ -23,11 +23,11 @@ from projections.sections.plan import Plan
 from projections.sections.viewing import Handler
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.bookings import SessionBooked
-from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
+from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Recorded
 from records.measures import MEASURES, change
-from records.risk import RiskAssessed, RiskPromptCleared
-from records.sessions import SessionHeld
+from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
+from records.sessions import SessionEnteredInError, SessionHeld
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         score_only: only the total is known, so a risk item was never seen.
         prorated: the total was made from the mean of the answered items.
         risk_item_unanswered: the measure has a risk item, and it was left out.
+        difficulty: the answer to the unscored question beside the items; None where it was not given.
         ending_phase: it was taken in the ending phase, where a small rise is expected.
     """
 
@@ -53,6 +54,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     prorated: bool = False
     missing: int = 0
     risk_item_unanswered: bool = False
+    difficulty: int | None = None
     ending_phase: bool = False
     session_id: UUID | None = None
 
@@ -137,6 +139,12 @@ def _phase_set(state: State, event: EpisodePhaseSet, recorded: Recorded) -> None
         plan.override = event.phase
 
 
+def _protocol_changed(state: State, event: EpisodeProtocolChanged, recorded: Recorded) -> None:
+    plan = state.plans.get(event.episode_id)
+    if plan is not None:
+        plan.phases, plan.override = event.phases, None
+
+
 def _closed(state: State, event: EpisodeClosed, recorded: Recorded) -> None:
     plan = state.plans.get(event.episode_id)
     if plan is not None:
@@ -154,6 +162,16 @@ def _held(state: State, event: SessionHeld, recorded: Recorded) -> None:
         plan.held = max(plan.held, event.number)
 
 
+def _session_in_error(state: State, event: SessionEnteredInError, recorded: Recorded) -> None:
+    # Its assessments stay where they are: each is marked on its own where it is wrong too.
+    slot = state.sessions.get(event.session_id)
+    if slot is not None:
+        slot.held, slot.phase = False, None
+    plan = state.plans.get(event.episode_id)
+    if plan is not None:
+        plan.held = event.sessions_held
+
+
 def _assessed(state: State, event: AssessmentRecorded, recorded: Recorded) -> None:
     episode_id = _episode(state, event)
     course = _course(state, event.measure, episode_id)
@@ -168,6 +186,7 @@ def _assessed(state: State, event: AssessmentRecorded, recorded: Recorded) -> No
         prorated=event.prorated,
         missing=event.missing,
         risk_item_unanswered=event.risk_item_unanswered,
+        difficulty=event.difficulty,
         ending_phase=_phase(state, event.session_id, episode_id) == ENDING,
         session_id=event.session_id,
     )
@@ -197,16 +216,23 @@ def _cleared(state: State, event: RiskPromptCleared, recorded: Recorded) -> None
     _touch(state, (event.assessment_id,), recorded.version)
 
 
+def _reopened(state: State, event: RiskAssessmentEnteredInError, recorded: Recorded) -> None:
+    _touch(state, tuple(prompt.assessment_id for prompt in event.reopens), recorded.version)
+
+
 SHOWS: dict[type, Handler] = {
     EpisodeOpened: _opened,
     EpisodePhaseSet: _phase_set,
+    EpisodeProtocolChanged: _protocol_changed,
     EpisodeClosed: _closed,
     SessionBooked: _booked,
     SessionHeld: _held,
+    SessionEnteredInError: _session_in_error,
     AssessmentRecorded: _assessed,
     AssessmentEnteredInError: _in_error,
     RiskAssessed: _answered,
     RiskPromptCleared: _cleared,
+    RiskAssessmentEnteredInError: _reopened,
 }
 
 

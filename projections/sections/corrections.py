@@ -15,7 +15,10 @@ from projections.sections.viewing import Handler
 from records.assessments import AssessmentEnteredInError
 from records.consent import ConsentEnteredInError
 from records.event import Event, Recorded
+from records.goals import GoalEnteredInError
 from records.notes import NoteAmended, NoteEnteredInError
+from records.risk import RiskAssessmentEnteredInError
+from records.sessions import SessionEnteredInError
 
 
 class Correction(msgspec.Struct, kw_only=True):
@@ -46,6 +49,9 @@ SHOWS: dict[type, Handler] = {
     NoteEnteredInError: _in_error,
     AssessmentEnteredInError: _in_error,
     ConsentEnteredInError: _in_error,
+    RiskAssessmentEnteredInError: _in_error,
+    SessionEnteredInError: _in_error,
+    GoalEnteredInError: _in_error,
 }
 
 

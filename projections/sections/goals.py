@@ -6,6 +6,7 @@ Source: DOMAIN 5. Scales and T-score are those of `records.goals`.
 - First and last rating go by the time they were given.
 - The T-score takes the goals on the GAS scale that were rated and not given up; its baseline stands only where each of
   them has one.
+- A goal that was entered in error is neither shown nor counted; only how many there are.
 - Every open goal is kept, and the last that ended.
 """
 
@@ -25,6 +26,7 @@ from records.goals import (
     SCALES,
     GoalAbandoned,
     GoalAchieved,
+    GoalEnteredInError,
     GoalPartlyAchieved,
     GoalPaused,
     GoalRated,
@@ -84,11 +86,13 @@ class GoalsShown(msgspec.Struct, frozen=True, kw_only=True):
         items: open goals first, then the last that ended.
         gas_t_score: T-score of the rated goals on the GAS scale that were not given up; None without one.
         gas_t_score_baseline: the same by their baselines.
+        in_error: how many goals are hidden because they were entered in error; the history has them.
     """
 
     items: tuple[GoalItem, ...] = ()
     gas_t_score: float | None = None
     gas_t_score_baseline: float | None = None
+    in_error: int = 0
 
 
 KEPT_CLOSED = 10
@@ -98,6 +102,7 @@ class State(msgspec.Struct, kw_only=True):
     """Goals by id, in the order in which they were set."""
 
     items: dict[UUID, GoalItem] = msgspec.field(default_factory=dict)
+    in_error: int = 0
 
 
 def _set(state: State, event: GoalSet, recorded: Recorded) -> None:
@@ -168,6 +173,11 @@ def _moved(status: GoalStatus) -> Handler:
     return move
 
 
+def _in_error(state: State, event: GoalEnteredInError, recorded: Recorded) -> None:
+    state.in_error += 1
+    state.items.pop(event.goal_id, None)
+
+
 SHOWS: dict[type, Handler] = {
     GoalSet: _set,
     GoalReworded: _reworded,
@@ -178,6 +188,7 @@ SHOWS: dict[type, Handler] = {
     GoalPartlyAchieved: _moved("partly-achieved"),
     GoalAbandoned: _moved("abandoned"),
     GoalReopened: _moved("active"),
+    GoalEnteredInError: _in_error,
 }
 
 
@@ -194,6 +205,7 @@ def render(state: State) -> GoalsShown:
         items=(*(item for item in items if item.status not in CLOSED), *ended),
         gas_t_score=_rounded(gas_t_score(levels)),
         gas_t_score_baseline=_rounded(gas_t_score(starts)) if len(starts) == len(rated) else None,
+        in_error=state.in_error,
     )
 
 

@@ -4,11 +4,15 @@ Source: DOMAIN 2, rules 1 to 5; Simon 2013. A prompt is a reason to ask, never a
 
 - A prompt stays until a clinician's risk assessment answers it, a clinician clears it with a reason, or its assessment
   turns out to be entered in error. No phase of the treatment and no later answer softens it.
-- The last risk assessment is the one that took place last.
+- A prompt that was answered by a risk assessment which turned out to be entered in error stands here again, and
+  says so.
+- The last risk assessment is the one that took place last, of those that were not entered in error. The last few are
+  kept for that; older ones are in the history.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from datetime import date, datetime
 from uuid import UUID
 
@@ -17,7 +21,7 @@ import msgspec
 from projections.sections.viewing import Handler, Viewing
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.event import Recorded
-from records.risk import RiskAssessed, RiskPromptCleared
+from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 
 
 class PromptItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +30,8 @@ class PromptItem(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         assessment_id, version: the assessment, and the version of the last event that touched it (the ETag).
         measure, item, value: which item of which measure (counted from 1), and the answer to it.
-        taken_at, recorded_at: when it was filled in, and when it was recorded.
+        taken_at, recorded_at: when it was filled in, and when it was recorded (or opened again).
+        reopened: a risk assessment had answered it, and that one was entered in error.
         in_session: False where it was filled in outside a session.
         text: one sentence for people.
     """
@@ -40,6 +45,7 @@ class PromptItem(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: datetime
     in_session: bool = True
     session_id: UUID | None = None
+    reopened: bool = False
     text: str
 
 
@@ -47,7 +53,7 @@ class RiskItem(msgspec.Struct, frozen=True, kw_only=True):
     """The last risk assessment; fields as in `records.risk.RiskAssessed`.
 
     Attributes:
-        assessments: how many risk assessments there are.
+        assessments: how many risk assessments there are, those that were entered in error left out.
     """
 
     id: UUID
@@ -66,12 +72,21 @@ class RiskItem(msgspec.Struct, frozen=True, kw_only=True):
     assessments: int = 1
 
 
+KEPT = 6
+
+
 class State(msgspec.Struct, kw_only=True):
-    """Open prompts by assessment, and the last risk assessment."""
+    """Open prompts by assessment, and the last risk assessments in the order in which they took place."""
 
     prompts: dict[UUID, PromptItem] = msgspec.field(default_factory=dict)
-    last: RiskItem | None = None
+    judged: list[RiskItem] = msgspec.field(default_factory=list)
     assessments: int = 0
+    in_error: int = 0
+
+    @property
+    def last(self) -> RiskItem | None:
+        """The risk assessment that took place last."""
+        return self.judged[-1] if self.judged else None
 
 
 def _assessed(state: State, event: AssessmentRecorded, recorded: Recorded) -> None:
@@ -88,8 +103,12 @@ def _assessed(state: State, event: AssessmentRecorded, recorded: Recorded) -> No
         recorded_at=recorded.recorded_at,
         in_session=event.in_session,
         session_id=event.session_id,
-        text=f"Item {prompt.item} of {event.measure} was answered with {prompt.value}. Ask, and record what you find.",
+        text=_text(prompt.item, event.measure, prompt.value),
     )
+
+
+def _text(item: int, measure: str, value: int) -> str:
+    return f"Item {item} of {measure} was answered with {value}. Ask, and record what you find."
 
 
 def _in_error(state: State, event: AssessmentEnteredInError, recorded: Recorded) -> None:
@@ -100,9 +119,7 @@ def _judged(state: State, event: RiskAssessed, recorded: Recorded) -> None:
     for assessment_id in event.answers:
         state.prompts.pop(assessment_id, None)
     state.assessments += 1
-    if state.last is not None and event.occurred_at < state.last.assessed_at:
-        return
-    state.last = RiskItem(
+    judged = RiskItem(
         id=event.risk_id,
         version=recorded.version,
         level=event.level,
@@ -116,6 +133,29 @@ def _judged(state: State, event: RiskAssessed, recorded: Recorded) -> None:
         assessed_by=event.entered_by,
         assessed_at=event.occurred_at,
     )
+    insort(state.judged, judged, key=lambda item: item.assessed_at)
+    del state.judged[:-KEPT]
+
+
+def _judged_in_error(state: State, event: RiskAssessmentEnteredInError, recorded: Recorded) -> None:
+    state.judged = [item for item in state.judged if item.id != event.risk_id]
+    state.assessments -= 1
+    state.in_error += 1
+    for prompt in event.reopens:
+        text = _text(prompt.item, prompt.measure, prompt.value)
+        state.prompts[prompt.assessment_id] = PromptItem(
+            assessment_id=prompt.assessment_id,
+            version=recorded.version,
+            measure=prompt.measure,
+            item=prompt.item,
+            value=prompt.value,
+            taken_at=prompt.taken_at,
+            recorded_at=recorded.recorded_at,
+            in_session=prompt.in_session,
+            session_id=prompt.session_id,
+            reopened=True,
+            text=f"{text} The risk assessment that had answered it was entered in error.",
+        )
 
 
 def _cleared(state: State, event: RiskPromptCleared, recorded: Recorded) -> None:
@@ -127,6 +167,7 @@ SHOWS: dict[type, Handler] = {
     AssessmentEnteredInError: _in_error,
     RiskAssessed: _judged,
     RiskPromptCleared: _cleared,
+    RiskAssessmentEnteredInError: _judged_in_error,
 }
 
 

@@ -4,7 +4,10 @@ Source: DOMAIN 1 and 3 (end). The rules are those of `records.bookings` and `rec
 
 - A booking that lies ahead is upcoming. Whatever began before now is past, a booking too that nobody followed up. What
   was cancelled ahead of its time shows among the past once its time has come.
-- Breaches stay open for the supervisor; there is no event yet that closes one.
+- A breach stays open for the supervisor until one decided on it; the decision then stands beside its session. A session
+  that was entered in error is hidden, and its breach stays open all the same.
+- Numbers are those that count now: a session that was entered in error gave its number back.
+- The newest open breaches are kept with what was missing, of the others only how many there are.
 - All bookings ahead are kept, of the past only the last; a session that is no longer kept is in the history.
 """
 
@@ -18,9 +21,26 @@ import msgspec
 
 from projections.sections.viewing import Handler, Viewing
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
+from records.breaches import SessionBreachReviewed
 from records.client_record import SessionStatus
 from records.event import Recorded
-from records.sessions import SessionBreachRecorded, SessionHeld
+from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
+
+
+class BreachReview(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided about a breach; outcomes are those of `records.breaches`.
+
+    Attributes:
+        reviewed_by, supervisor: who entered it, and the supervisor who decided; the same person as a rule.
+    """
+
+    outcome: str
+    reason: str
+    reviewed_at: datetime
+    reviewed_by: str
+    reviewed_by_name: str = ""
+    supervisor: str
+    supervisor_name: str = ""
 
 
 class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +55,7 @@ class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
         reason: why it was moved or cancelled.
         breach: consent kinds that were missing when it was held, and other breaches.
         breach_reason: why it was held all the same.
+        breach_review: what a supervisor decided about it; None while nobody did.
     """
 
     id: UUID
@@ -55,6 +76,7 @@ class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     breach: tuple[str, ...] = ()
     breach_reason: str | None = None
+    breach_review: BreachReview | None = None
 
 
 class DeskSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,12 +103,19 @@ KEPT_BREACHES = 20
 PRUNED_OVER = 24
 
 
-class Breach(msgspec.Struct, frozen=True):
-    """A session that was held although a rule forbade it."""
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was held although a rule forbade it, and that nobody decided on yet.
+
+    Attributes:
+        version: the session's, for the decision on the breach.
+        in_error: the session was entered in error since.
+    """
 
     session_id: UUID
+    version: int
     at: datetime
     missing: tuple[str, ...]
+    in_error: bool = False
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +126,12 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """Sessions by id, and the newest breaches, oldest first."""
+    """Sessions by id, the newest open breaches, oldest first, and how many breaches are open in all."""
 
     items: dict[UUID, SessionItem] = msgspec.field(default_factory=dict)
     breaches: list[Breach] = msgspec.field(default_factory=list)
+    open_breaches: int = 0
+    in_error: int = 0
 
 
 def _booked(state: State, event: SessionBooked, recorded: Recorded) -> None:
@@ -141,6 +172,7 @@ def _attended(state: State, event: AttendanceRecorded, recorded: Recorded) -> No
         state.items[event.session_id] = msgspec.structs.replace(
             item, version=recorded.version, status=status, attendance=event.code
         )
+    _touch_breach(state, event.session_id, recorded)
 
 
 def _cancelled(state: State, event: SessionCancelled, recorded: Recorded) -> None:
@@ -180,8 +212,40 @@ def _breached(state: State, event: SessionBreachRecorded, recorded: Recorded) ->
         state.items[event.session_id] = msgspec.structs.replace(
             item, version=recorded.version, breach=event.missing, breach_reason=event.reason
         )
-    state.breaches.append(Breach(event.session_id, event.occurred_at, event.missing))
+    breach = Breach(session_id=event.session_id, version=recorded.version, at=event.occurred_at, missing=event.missing)
+    state.breaches.append(breach)
+    state.open_breaches += 1
     del state.breaches[:-KEPT_BREACHES]
+
+
+def _reviewed(state: State, event: SessionBreachReviewed, recorded: Recorded) -> None:
+    state.breaches = [breach for breach in state.breaches if breach.session_id != event.session_id]
+    state.open_breaches -= 1
+    item = state.items.get(event.session_id)
+    if item is not None:
+        review = BreachReview(
+            outcome=event.outcome,
+            reason=event.reason,
+            reviewed_at=event.occurred_at,
+            reviewed_by=event.entered_by,
+            supervisor=event.supervisor,
+        )
+        state.items[event.session_id] = msgspec.structs.replace(item, version=recorded.version, breach_review=review)
+
+
+def _in_error(state: State, event: SessionEnteredInError, recorded: Recorded) -> None:
+    state.in_error += 1
+    state.items.pop(event.session_id, None)
+    for key, item in state.items.items():
+        if item.episode_id == event.episode_id and item.number is not None and item.number > event.number:
+            state.items[key] = msgspec.structs.replace(item, number=item.number - 1)
+    _touch_breach(state, event.session_id, recorded, in_error=True)
+
+
+def _touch_breach(state: State, session_id: UUID, recorded: Recorded, **changes: bool) -> None:
+    for place, breach in enumerate(state.breaches):
+        if breach.session_id == session_id:
+            state.breaches[place] = msgspec.structs.replace(breach, version=recorded.version, **changes)
 
 
 SHOWS: dict[type, Handler] = {
@@ -191,13 +255,28 @@ SHOWS: dict[type, Handler] = {
     SessionCancelled: _cancelled,
     SessionHeld: _held,
     SessionBreachRecorded: _breached,
+    SessionBreachReviewed: _reviewed,
+    SessionEnteredInError: _in_error,
 }
 
 
 def render(state: State, viewing: Viewing) -> Ahead:
     """Return what comes next (at most one and `BOOKINGS_SHOWN` more) and the last `LAST_SHOWN` of the past."""
     coming, past = _split(state, viewing.passed)
-    return Ahead(coming=tuple(coming[: BOOKINGS_SHOWN + 1]), past=tuple(past[:LAST_SHOWN]))
+    shown = tuple(_named(item, viewing) for item in past[:LAST_SHOWN])
+    return Ahead(coming=tuple(coming[: BOOKINGS_SHOWN + 1]), past=shown)
+
+
+def _named(item: SessionItem, viewing: Viewing) -> SessionItem:
+    review = item.breach_review
+    if review is None:
+        return item
+    named = msgspec.structs.replace(
+        review,
+        reviewed_by_name=viewing.name_of(review.reviewed_by),
+        supervisor_name=viewing.name_of(review.supervisor),
+    )
+    return msgspec.structs.replace(item, breach_review=named)
 
 
 def desk(item: SessionItem) -> DeskSession:

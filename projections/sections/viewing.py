@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from records.actors import Role
+from records.clinic_policy import ClinicPolicy
 from records.event import Recorded
 
 Handler = Callable[[Any, Any, Recorded], None]
@@ -23,17 +24,17 @@ class Viewing:
 
     Attributes:
         role: the reader's role.
-        zone: the clinic's time zone, for dates.
+        policy: the clinic's rules as they are now: its time zone, and what is due when.
         name_of: staff id → the name to show.
         stays_until: what was asked so far has the same answers before this moment; None where it has them for ever.
     """
 
-    __slots__ = ("_at", "name_of", "role", "stays_until", "zone")
+    __slots__ = ("_at", "name_of", "policy", "role", "stays_until")
 
-    def __init__(self, role: Role, at: datetime, zone: ZoneInfo, name_of: Callable[[str], str]) -> None:
+    def __init__(self, role: Role, at: datetime, policy: ClinicPolicy, name_of: Callable[[str], str]) -> None:
         """Look as of `at`: now, or the past moment that was asked about."""
         self.role = role
-        self.zone = zone
+        self.policy = policy
         self.name_of = name_of
         self.stays_until: datetime | None = None
         self._at = at
@@ -47,11 +48,20 @@ class Viewing:
         return moment < self._at or self._not_before(moment)
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The clinic's time zone, for dates."""
+        return ZoneInfo(self.policy.timezone)
+
+    @property
     def today(self) -> date:
         """The clinic's day at that moment."""
-        day = self._at.astimezone(self.zone).date()
+        day = self.date(self._at)
         self._not_before(datetime.combine(day + timedelta(days=1), time(), self.zone))
         return day
+
+    def date(self, at: datetime) -> date:
+        """Return the clinic's day of a moment."""
+        return at.astimezone(self.zone).date()
 
     def day(self, at: datetime) -> str:
         """Return a day for people, such as 2 March 2026."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from records.actors import Actor
+from records.actors import Actor, Role
 from records.care_team import Part
 from tests.api.caller import Served, ahead
 
@@ -67,6 +67,27 @@ class Kitchen:
         self.made("/consents", CONSENT)
         session, version = self.booked()
         return self.made(f"/sessions/{session}/attendance", {"code": "5"}, version)
+
+    def breached(self) -> Right:
+        """Hold a session without its consent, as somebody else, for the sender and a supervisor to decide on."""
+        clinic = self._served.clinic
+        therapist, token = clinic.hire(Role.THERAPIST, "Una Reed")
+        clinic.team(self._client_id, therapist, "team")
+        episode, _ = self.made("/episodes", EPISODE)
+        held = {"episode_id": episode, "started_at": "2020-01-06T10:00:00Z", "kind": "treatment"}
+        address = self._served.of(f"/sessions/{uuid4()}/held", self._client_id)
+        answered = self._served.call("POST", address, {**held, "breach_reason": CANARY}, by=None, token=token)
+        assert answered.json is not None
+        body: dict[str, Any] = {"outcome": "justified", **REASON}
+        parts = clinic.service.directory.team(self._client_id).parts
+        if parts.get(clinic.staff[Role.SUPERVISOR].id) != "supervises":
+            body["supervisor_id"] = self.placed("supervises")
+        return Right({"session_id": answered.json["id"]}, body, answered.json["version"])
+
+    def held(self) -> tuple[str, int]:
+        """Hold a session that was attended."""
+        session, version = self.attended()
+        return self.made(f"/sessions/{session}/held", {"started_at": datetime.now(UTC).isoformat()}, version)
 
     def drafted(self) -> tuple[str, str]:
         """Save a draft; return the note's id and the digest to sign it by."""
@@ -149,6 +170,9 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/episodes/{episode_id}/phase": _onto(
         "episode_id", "/episodes", EPISODE, {"phase": "middle", **REASON}
     ),
+    "POST /v1/clients/{client_id}/episodes/{episode_id}/protocol": _onto(
+        "episode_id", "/episodes", EPISODE, {"protocol": "dit-guide", **REASON}
+    ),
     "POST /v1/clients/{client_id}/episodes/{episode_id}/closure": _onto(
         "episode_id", "/episodes", EPISODE, {"reason": "46"}
     ),
@@ -159,6 +183,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "POST /v1/clients/{client_id}/sessions/{session_id}/attendance": _on("session_id", Kitchen.booked, {"code": "5"}),
     "POST /v1/clients/{client_id}/sessions/{session_id}/held": _holds,
+    "POST /v1/clients/{client_id}/sessions/{session_id}/error": _on("session_id", Kitchen.held, REASON),
+    "POST /v1/clients/{client_id}/sessions/{session_id}/breach-review": Kitchen.breached,
     "POST /v1/clients/{client_id}/assessments": _sends(PROMPTING),
     "POST /v1/clients/{client_id}/assessments/{assessment_id}/error": _onto(
         "assessment_id", "/assessments", PROMPTING, REASON
@@ -167,9 +193,13 @@ RECIPES: dict[str, Recipe] = {
         "assessment_id", "/assessments", PROMPTING, REASON
     ),
     "POST /v1/clients/{client_id}/risk-assessments": _sends(RISK),
+    "POST /v1/clients/{client_id}/risk-assessments/{risk_id}/error": _onto(
+        "risk_id", "/risk-assessments", RISK, REASON
+    ),
     "POST /v1/clients/{client_id}/goals": _sends(GOAL),
     "POST /v1/clients/{client_id}/goals/{goal_id}/changes": _onto("goal_id", "/goals", GOAL, {"change": "achieve"}),
     "POST /v1/clients/{client_id}/goals/{goal_id}/ratings": _onto("goal_id", "/goals", GOAL, {"value": 1}),
+    "POST /v1/clients/{client_id}/goals/{goal_id}/error": _onto("goal_id", "/goals", GOAL, REASON),
     "POST /v1/clients/{client_id}/notes": _sends(NOTE),
     "GET /v1/clients/{client_id}/notes/{note_id}": lambda k: Right({"note_id": k.made("/notes", NOTE)[0]}),
     "GET /v1/clients/{client_id}/notes/{note_id}/draft": lambda k: Right({"note_id": k.drafted()[0]}),

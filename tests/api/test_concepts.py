@@ -82,6 +82,94 @@ def test_what_was_held_without_consent_is_a_breach(served: Served) -> None:
     assert shown["last_sessions"][0]["breach"] == ["treatment"]
 
 
+def breach(served: Served, **rest: Any) -> tuple[str, int]:
+    """Hold a session without its consent; return the session and its version."""
+    episode, _ = served.episode()
+    held = {"episode_id": episode, "started_at": PAST, "kind": "treatment", "breach_reason": "Forgot the form."}
+    return served.made(f"/sessions/{uuid4()}/held", held, **rest)
+
+
+def test_a_breach_leaves_the_top_when_a_supervisor_decided_and_stays_in_the_history(served: Served) -> None:
+    session, version = breach(served)
+    decision = {"outcome": "consent-taken", "reason": "Signed at the next session."}
+    (alert,) = view(served, by=S)["alerts"]
+    assert (alert["kind"], alert["about"], alert["version"]) == ("breach", session, version)
+    # Whoever entered it does not decide, in company of a supervisor or alone.
+    supervisor = served.clinic.staff[S].id
+    own = served.post(f"/sessions/{session}/breach-review", {**decision, "supervisor_id": supervisor}, if_match=version)
+    assert rule_of(own) == "own-breach"
+    assert view(served, by=S)["alerts"] == [alert]
+    assert served.post(f"/sessions/{session}/breach-review", decision, by=S).status_code == 428
+    served.made(f"/sessions/{session}/breach-review", decision, by=S, if_match=version)
+    shown = view(served, by=S)
+    assert shown["alerts"] == []
+    review = shown["last_sessions"][0]["breach_review"]
+    assert (review["outcome"], review["reviewed_by_name"]) == ("consent-taken", "Sam Vale")
+    assert shown["last_sessions"][0]["breach"] == ["treatment"]
+    told = served.get("/timeline").json
+    assert told is not None
+    assert [item["topic"] for item in told["items"][:2]] == ["session.breach_reviewed", "session.breach_recorded"]
+    assert told["items"][0]["content"]["reason"] == "Signed at the next session."
+    again = served.post(f"/sessions/{session}/breach-review", decision, by=S, if_match=shown["version"])
+    assert rule_of(again) == "breach-already-reviewed"
+
+
+def test_a_therapist_decides_on_a_colleagues_breach_with_a_supervisor_of_this_client(served: Served) -> None:
+    session, version = breach(served)
+    colleague, token = served.clinic.hire(T)
+    served.clinic.team(served.client_id, colleague, "team")
+    stranger, _ = served.clinic.hire(S)
+    address = f"/sessions/{session}/breach-review"
+    decision = {"outcome": "justified", "reason": "Came in crisis."}
+    for named in (stranger.id, colleague.id, str(uuid4())):
+        asked = served.post(address, {**decision, "supervisor_id": named}, token=token, if_match=version)
+        assert asked.status_code == 404
+    assert served.post(address, decision, token=token, if_match=version).status_code == 422
+    supervisor = served.clinic.staff[S].id
+    served.made(address, {**decision, "supervisor_id": supervisor}, token=token, if_match=version)
+    review = view(served)["last_sessions"][0]["breach_review"]
+    assert (review["reviewed_by"], review["supervisor_name"]) == (colleague.id, "Sam Vale")
+
+
+def test_a_session_in_error_is_hidden_and_counts_no_more_but_hides_no_breach(served: Served) -> None:
+    session, version = breach(served)
+    episode = view(served)["episodes"][0]["id"]
+    second, _ = served.made(f"/sessions/{uuid4()}/held", {"episode_id": episode, "started_at": PAST, "kind": "review"})
+    served.made(f"/sessions/{session}/error", {"reason": "Another client's."}, if_match=version)
+    shown = view(served, by=S)
+    assert [(item["id"], item["number"]) for item in shown["last_sessions"]] == [(second, 1)]
+    assert (shown["episodes"][0]["sessions_held"], shown["sessions_in_error"]) == (1, 1)
+    (alert,) = shown["alerts"]
+    assert (alert["kind"], alert["about"]) == ("breach", session)
+    assert "entered in error" in alert["text"]
+    told = served.get("/timeline").json
+    assert told is not None
+    (held,) = (item for item in told["items"] if item["subject"] == session and item["topic"] == "session.held")
+    assert (held["entered_in_error"], held["content"]["number"]) == (True, 1)
+    no_breach = {"outcome": "no-breach", "reason": "It was of somebody else."}
+    served.made(f"/sessions/{session}/breach-review", no_breach, by=S, if_match=alert["version"])
+    assert view(served, by=S)["alerts"] == []
+    note = {**TEXT, "session_id": session}
+    assert rule_of(served.post("/notes", note)) == "session-entered-in-error"
+    assert served.call("GET", "/v1/caseload").json["items"][0]["last_session"] is not None  # type: ignore[index]  # it is an object
+
+
+def test_a_case_changes_its_protocol_and_what_is_due_follows(served: Served) -> None:
+    episode, version = served.episode(protocol="dit-guide")
+    assert view(served)["episodes"][0]["measures_due"] == []
+    change = {"protocol": "dit-manual", "reason": "Comes alone now."}
+    served.made(f"/episodes/{episode}/protocol", change, if_match=version)
+    (shown,) = view(served)["episodes"]
+    assert (shown["protocol"], shown["protocol_version"], shown["phase"]) == ("dit-manual", "2011", "initial")
+    assert (shown["protocol_reason"], shown["measures_due"]) == ("Comes alone now.", ["PHQ-9", "GAD-7"])
+    served.made("/assessments", {"measure": "PHQ-9", "answers": [1] * 8 + [0]})
+    assert view(served)["episodes"][0]["measures_due"] == ["GAD-7"]
+    told = served.get("/timeline").json
+    assert told is not None
+    (old,) = (item for item in told["items"] if item["topic"] == "episode.opened")
+    assert old["content"]["protocol"] == "dit-guide"
+
+
 def test_sessions_from_booking_to_the_end(served: Served) -> None:
     episode, _ = served.episode()
     first, booked = served.made("/sessions", {"episode_id": episode, "start": ahead(minutes=3), "room": "2"}, by=DESK)
@@ -114,6 +202,18 @@ def test_assessments_with_answers_and_with_a_total_only(served: Served) -> None:
     assert [item["measure"] for item in view(served)["measures"]] == ["PHQ-9"]
 
 
+def test_the_tenth_question_is_kept_and_never_scored(served: Served) -> None:
+    answers = [2] * 8 + [0]
+    served.made("/assessments", {"measure": "PHQ-9", "answers": answers, "difficulty": 3})
+    latest = view(served)["measures"][0]["latest"]
+    assert (latest["score"], latest["difficulty"]) == (16, 3)
+    for wrong in (4, -1, "2", True):
+        refused = served.post("/assessments", {"measure": "PHQ-9", "answers": answers, "difficulty": wrong})
+        assert refused.status_code == 422
+    refused = served.post("/assessments", {"measure": "WSAS", "answers": [1] * 5, "difficulty": 1})
+    assert refused.status_code == 422
+
+
 def test_a_prompt_is_cleared_or_answered_by_name(served: Served) -> None:
     prompts = [served.made("/assessments", {"measure": "PHQ-9", "answers": [0] * 8 + [n]}) for n in (1, 3)]
     (one, version), (two, _) = prompts
@@ -129,6 +229,30 @@ def test_a_prompt_is_cleared_or_answered_by_name(served: Served) -> None:
     assert rule_of(served.post("/risk-assessments", {**risk, "id": risk_id})) == "risk-already-assessed"
 
 
+def test_an_answer_that_was_entered_in_error_opens_its_prompt_again(served: Served) -> None:
+    assessment, _ = served.made("/assessments", {"measure": "PHQ-9", "answers": [0] * 8 + [2]})
+    older, _ = served.made("/risk-assessments", {"level": "low", "formulation": "No plan.", "answers": []})
+    risk, version = served.made("/risk-assessments", {"level": "moderate", "formulation": "Of somebody else."})
+    assert view(served)["risk_prompts"] == []
+    reason = {"reason": "Another client's."}
+    assert served.post(f"/risk-assessments/{risk}/error", reason).status_code == 428
+    served.made(f"/risk-assessments/{risk}/error", reason, if_match=version)
+    shown = view(served)
+    (prompt,) = shown["risk_prompts"]
+    assert (prompt["assessment_id"], prompt["value"], prompt["reopened"]) == (assessment, 2, True)
+    assert shown["risk"]["id"] == older
+    assert shown["risk_in_error"] == 1
+    (client,) = served.call("GET", "/v1/caseload").json["items"]  # type: ignore[index]  # it is an object
+    assert client["open_prompts"] == 1
+    told = served.get("/timeline").json
+    assert told is not None
+    (item,) = (item for item in told["items"] if item["topic"] == "risk.assessed" and item["subject"] == risk)
+    assert item["entered_in_error"]
+    assert item["content"]["formulation"] == "Of somebody else."
+    served.made(f"/assessments/{assessment}/prompt-clearance", {"reason": "Asked: a slip."}, if_match=prompt["version"])
+    assert view(served)["risk_prompts"] == []
+
+
 def test_goals_from_setting_to_reopening(served: Served) -> None:
     goal, version = served.made(
         "/goals", {"text": "Sleep.", "scale": "gas", "baseline": -2, "anchors": {"-2": "Hardly.", "0": "Most nights."}}
@@ -142,6 +266,21 @@ def test_goals_from_setting_to_reopening(served: Served) -> None:
     assert shown["gas_t_score"] == 50
     assert served.post(f"/goals/{goal}/ratings", {"value": 3}).status_code == 422
     assert served.post(f"/goals/{uuid4()}/ratings", {"value": 1}).status_code == 404
+
+
+def test_a_goal_in_error_is_hidden_and_counts_nowhere(served: Served) -> None:
+    kept, _ = served.made("/goals", {"text": "Sleep.", "scale": "gas", "baseline": -1})
+    wrong, _ = served.made("/goals", {"text": "Of somebody else.", "scale": "gas", "baseline": -2})
+    for goal, value in ((kept, 0), (wrong, 2)):
+        _, version = served.made(f"/goals/{goal}/ratings", {"value": value})
+    served.made(f"/goals/{wrong}/error", {"reason": "Another client's."}, if_match=version)
+    shown = view(served)["goals"]
+    assert ([item["id"] for item in shown["items"]], shown["in_error"]) == ([kept], 1)
+    assert (shown["gas_t_score"], shown["gas_t_score_baseline"]) == (50, 40)
+    assert rule_of(served.post(f"/goals/{wrong}/ratings", {"value": 1})) == "goal-entered-in-error"
+    told = served.get("/timeline").json
+    assert told is not None
+    assert [item["entered_in_error"] for item in told["items"] if item["subject"] == wrong] == [False, True, True]
 
 
 def test_a_draft_is_its_authors_only_and_gone_when_signed(served: Served) -> None:

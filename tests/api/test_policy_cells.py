@@ -47,19 +47,24 @@ POST   /v1/clients/{client_id}/consents/{consent_id}/withdrawal   therapist:team
 POST   /v1/clients/{client_id}/consents/{consent_id}/error    therapist:team
 POST   /v1/clients/{client_id}/episodes                       front_desk:any therapist:team
 POST   /v1/clients/{client_id}/episodes/{episode_id}/phase    therapist:team
+POST   /v1/clients/{client_id}/episodes/{episode_id}/protocol therapist:team
 POST   /v1/clients/{client_id}/episodes/{episode_id}/closure  front_desk:any therapist:team
 POST   /v1/clients/{client_id}/sessions                       front_desk:any therapist:team
 POST   /v1/clients/{client_id}/sessions/{session_id}/reschedule   front_desk:any therapist:team
 POST   /v1/clients/{client_id}/sessions/{session_id}/cancellation front_desk:any therapist:team
 POST   /v1/clients/{client_id}/sessions/{session_id}/attendance   front_desk:any therapist:team
 POST   /v1/clients/{client_id}/sessions/{session_id}/held     therapist:team
+POST   /v1/clients/{client_id}/sessions/{session_id}/error    therapist:team
+POST   /v1/clients/{client_id}/sessions/{session_id}/breach-review therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/assessments                    therapist:team
 POST   /v1/clients/{client_id}/assessments/{assessment_id}/error  therapist:team
 POST   /v1/clients/{client_id}/assessments/{assessment_id}/prompt-clearance therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/risk-assessments               therapist:team supervisor:supervises
+POST   /v1/clients/{client_id}/risk-assessments/{risk_id}/error   therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/goals                          therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/changes        therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/ratings        therapist:team
+POST   /v1/clients/{client_id}/goals/{goal_id}/error          therapist:team
 POST   /v1/clients/{client_id}/notes                          therapist:team
 PUT    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team
 POST   /v1/clients/{client_id}/notes/{note_id}/signature      therapist:team

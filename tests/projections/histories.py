@@ -14,7 +14,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from records import assessments, bookings, consent, episodes, goals, notes, registration, risk, sessions
+from records import assessments, bookings, breaches, consent, episodes, goals, notes, registration, risk, sessions
 from records.actors import Actor, Role
 from records.client_record import ClientRecord
 from records.clinic_policy import ClinicPolicy
@@ -27,6 +27,7 @@ from records.registration import Identity, IdentityChanges
 CLIENT = UUID("00000000-0000-4000-8000-000000000001")
 BEGIN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 THERAPIST = Actor(id="00000000-0000-4000-8000-0000000000aa", role=Role.THERAPIST)
+SUPERVISOR = Actor(id="00000000-0000-4000-8000-0000000000bb", role=Role.SUPERVISOR)
 CANARY = "Zq7canaryText"
 FORM = Form(form_id="treatment", form_version="3")
 KINDS = ("treatment", "telehealth")
@@ -42,7 +43,15 @@ class History:
         self.at = BEGIN
         self.do(registration.register_client, identity=Identity(family="Marsh", given="Robin", birth_date="1980"))
 
-    def do(self, decision: Decision, *, item: str = "", item_id: UUID | None = None, **arguments: Any) -> None:
+    def do(
+        self,
+        decision: Decision,
+        *,
+        actor: Actor = THERAPIST,
+        item: str = "",
+        item_id: UUID | None = None,
+        **arguments: Any,
+    ) -> None:
         """Decide on the newest version of the item, and put what came of it into the log."""
         self.at += timedelta(hours=5)
         if item == "identity":
@@ -50,7 +59,7 @@ class History:
         else:
             state = getattr(self.record, item).get(item_id) if item else None
             version = state.version if state is not None else 0
-        context = Context(actor=THERAPIST, at=self.at, request_id="history", policy=ClinicPolicy(), if_match=version)
+        context = Context(actor=actor, at=self.at, request_id="history", policy=ClinicPolicy(), if_match=version)
         try:
             made = decision(self.record, context, **arguments)
         except Refused:
@@ -195,6 +204,48 @@ def _hold(history: History, a: int, b: int) -> None:
     )
 
 
+def _session_error(history: History, a: int, b: int) -> None:
+    held = [key for key, state in history.record.sessions.items() if state.status == "held"]
+    if held and b % 2:
+        target = held[(a * 10 + b) % len(held)]
+        history.do(
+            sessions.mark_session_entered_in_error, item="sessions", item_id=target, session_id=target, reason=_text(b)
+        )
+
+
+def _review(history: History, a: int, b: int) -> None:
+    known = list(history.record.breaches)
+    if known:
+        target = known[-1 - (a * 10 + b) % len(known)]
+        history.do(
+            breaches.review_breach,
+            actor=SUPERVISOR,
+            item="sessions",
+            item_id=target,
+            session_id=target,
+            outcome=("justified", "escalated")[b % 2],
+            reason=_text(b),
+        )
+
+
+def _protocol(history: History, a: int, b: int) -> None:
+    target = _episode_of(history, a)
+    history.do(
+        episodes.change_protocol,
+        item="episodes",
+        item_id=target,
+        episode_id=target,
+        protocol=("dit-manual", "dit-guide", "own")[b % 3],
+        planned_sessions=6 + b % 4,
+        begins_anew=bool(a % 2),
+        reason=_text(b),
+    )
+
+
+def _goal_error(history: History, a: int, b: int) -> None:
+    history.do(goals.mark_goal_entered_in_error, item="goals", item_id=_id(6, a), goal_id=_id(6, a), reason=_text(b))
+
+
 def _assess(history: History, a: int, b: int) -> None:
     measure = ("PHQ-9", "GAD-7", "ORS")[b % 3]
     answers: list[int | float | None] = {
@@ -240,6 +291,19 @@ def _risk(history: History, a: int, b: int) -> None:
     )
 
 
+def _risk_error(history: History, a: int, b: int) -> None:
+    known = list(history.record.risk_assessments)
+    if known:
+        target = known[-1 - (a * 10 + b) % len(known)]
+        history.do(
+            risk.mark_risk_assessment_entered_in_error,
+            item="risk_assessments",
+            item_id=target,
+            risk_id=target,
+            reason=_text(b),
+        )
+
+
 def _clear(history: History, a: int, b: int) -> None:
     for target in history.record.open_prompts()[:1]:
         history.do(risk.clear_risk_prompt, item="assessments", item_id=target, assessment_id=target, reason=_text(b))
@@ -277,7 +341,15 @@ def _change_goal(history: History, a: int, b: int) -> None:
 
 
 def _note(history: History, a: int, b: int) -> None:
-    history.do(notes.sign_note, note_id=_id(7, a), kind="progress", format="free", sections={"text": _text(b)})
+    held = [key for key, state in history.record.sessions.items() if state.status == "held"]
+    history.do(
+        notes.sign_note,
+        note_id=_id(7, a),
+        kind="progress",
+        format="free",
+        sections={"text": _text(b)},
+        session_id=held[b % len(held)] if held and b % 2 else None,
+    )
 
 
 def _addend(history: History, a: int, b: int) -> None:
@@ -323,16 +395,21 @@ STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _cancel,
     _hold,
     _hold,
+    _session_error,
+    _review,
+    _protocol,
     _assess,
     _assess,
     _assessment_error,
     _risk,
+    _risk_error,
     _clear,
     _goal,
     _rate,
     _rate,
     _change_goal,
     _change_goal,
+    _goal_error,
     _note,
     _note,
     _addend,

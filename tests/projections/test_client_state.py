@@ -6,7 +6,6 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,11 +14,12 @@ from hypothesis import strategies as st
 
 from projections import client_state, roster_state
 from projections.client_state import ClientState, counts, fold
-from projections.sections import consents, sessions
+from projections.sections import consents, notes_due, sessions
 from projections.sections.viewing import Viewing
 from records.actors import Role
 from records.bookings import book_session
 from records.catalogue import CATALOGUE
+from records.clinic_policy import ClinicPolicy
 from records.episodes import open_episode
 from records.event import Event, Recorded, StreamKind
 from records.goals import CLOSED
@@ -29,7 +29,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "3f1bf2844528", "roster": "b7baf2b2e599"}
+LAYOUTS = {"view:client": "85a0c1339183", "roster": "41d94fcd97b0"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
@@ -95,7 +95,13 @@ def test_every_item_carries_the_version_that_if_match_asks_for(history: History)
     for prompt in state.risk.prompts.values():
         assert prompt.version == record.assessments[prompt.assessment_id].version
     if state.risk.last is not None:
-        assert state.risk.last.version == record.risk_assessments[state.risk.last.id]
+        last = record.risk_assessments[state.risk.last.id]
+        assert (last.version, last.status) == (state.risk.last.version, "recorded")
+    in_error = [key for key, each in record.risk_assessments.items() if each.status == "entered-in-error"]
+    assert (state.risk.assessments, state.risk.in_error) == (
+        len(record.risk_assessments) - len(in_error),
+        len(in_error),
+    )
 
 
 @example(history=LONG)
@@ -109,10 +115,29 @@ def test_statuses_are_those_of_the_rules(history: History) -> None:
     assert {key: item.status for key, item in state.goals.items.items()}.items() <= {
         key: item.status for key, item in record.goals.items()
     }.items()
-    open_goals = {key for key, goal in record.goals.items() if goal.status not in CLOSED}
+    assert all(item.number == record.sessions[key].number for key, item in state.sessions.items.items())
+    waiting = [key for key, breach in record.breaches.items() if not breach.reviewed]
+    assert state.sessions.open_breaches == len(waiting)
+    shown = {breach.session_id: breach.version for breach in state.sessions.breaches}
+    assert shown == {key: record.sessions[key].version for key in waiting[-sessions.KEPT_BREACHES :]}
+    for key, episode in state.episodes.items.items():
+        known = record.episodes[key]
+        assert (episode.plan.held, episode.plan.phases) == (known.sessions_held, known.phases)
+        assert (episode.plan.override, episode.item.protocol) == (known.phase_override, known.protocol)
+    for kind, section in (("sessions", state.sessions), ("goals", state.goals)):
+        wrong = {key for key, each in getattr(record, kind).items() if each.status == "entered-in-error"}
+        assert section.in_error == len(wrong)
+        assert not wrong & set(section.items)
+    open_goals = {key for key, goal in record.goals.items() if goal.status not in (*CLOSED, "entered-in-error")}
     assert open_goals <= set(state.goals.items)
     open_episodes = {key for key, episode in record.episodes.items() if episode.closed_at is None}
     assert open_episodes <= set(state.episodes.items)
+    held = [key for key, each in record.sessions.items() if each.status == "held"]
+    noted = {note.session_id for note in record.notes.values() if note.status == "signed"}
+    waiting_for_one = {key for key, each in state.notes_due.items.items() if not each.notes}
+    if len(record.sessions) <= notes_due.KEPT:
+        assert waiting_for_one == set(held) - noted
+    assert waiting_for_one <= set(held) - noted
     in_error = {key for key, note in record.notes.items() if note.status == "entered-in-error"}
     assert state.notes.in_error == len(in_error)
     assert not in_error & set(state.notes.items)
@@ -124,7 +149,7 @@ def test_the_consents_in_force_are_those_that_the_rules_find_live(history: Histo
     at = history.at + timedelta(days=days)
     state = fold(each for each in history.events if counts(each, None, at))
     live = {key for key, consent in history.record.consents.items() if consent.live_at(at)}
-    look = Viewing(Role.THERAPIST, at, ZoneInfo("UTC"), str)
+    look = Viewing(Role.THERAPIST, at, ClinicPolicy(), str)
     shown = {key for key, consent in state.consents.items.items() if consent.standing(look) == "in-force"}
     if days >= 0:
         assert shown == live

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -20,6 +19,7 @@ from projections.sections.viewing import Viewing
 from records.actors import Actor, Relation, Role
 from records.assessments import mark_assessment_entered_in_error, record_assessment
 from records.bookings import book_session, record_attendance
+from records.clinic_policy import ClinicPolicy
 from records.consent import Form, mark_consent_entered_in_error, record_consent, withdraw_consent
 from records.episodes import close_episode, open_episode, set_phase
 from records.errors import UnknownClient
@@ -28,7 +28,7 @@ from records.notes import add_addendum, amend_note, mark_note_entered_in_error
 from records.reader import Asked
 from records.registration import IdentityChanges, change_identity
 from records.risk import assess_risk, clear_risk_prompt
-from records.sessions import record_session_held
+from records.sessions import mark_session_entered_in_error, record_session_held
 from tests.clinic import StaffedClinic
 from tests.projections.histories import CANARY, CLIENT, History, histories
 
@@ -197,6 +197,33 @@ def test_a_breach_is_an_alert_for_the_supervisor_and_stands_beside_its_session(c
     assert "treatment" in alert.text
     assert "crisis" not in alert.text
     assert (session.breach, session.breach_reason) == (("treatment",), "came in crisis")
+
+
+def test_a_session_waits_for_its_note_until_one_is_signed_and_again_when_that_was_an_error(
+    clinic: StaffedClinic,
+) -> None:
+    client = clinic.register()
+    episode = in_episode(clinic, client)
+    began = [now() - timedelta(days=days, hours=1) for days in (7, 3, 2)]
+    old, waiting, _ = (held(clinic, client, episode, started_at=at, kind="assessment") for at in began)
+
+    def due(**more: Any) -> list[tuple[UUID, bool]]:
+        return [(item.session_id, item.late) for item in seen(clinic, client, **more).notes_due]
+
+    # 72 hours to sign, seven days to the lock, as the clinic's policy has it by default.
+    assert due() == due(by=Role.SUPERVISOR) == [(old, True), (waiting, False)]
+    assert seen(clinic, client).notes_due[1].due_since == began[1] + timedelta(hours=72)
+    assert clinic.see(clinic.opened.roster.caseload).items[0].notes_due == 2
+    note = clinic.note(client, session_id=old)
+    assert due() == [(waiting, False)]
+    assert clinic.see(clinic.opened.roster.caseload).items[0].notes_due == 1
+    version = seen(clinic, client).notes[0].version
+    clinic.do(client, mark_note_entered_in_error, note_id=note, reason="other client", if_match=version)
+    assert due() == [(old, True), (waiting, False)]
+    version = clinic.service.client(client).sessions[old].version
+    clinic.do(client, mark_session_entered_in_error, session_id=old, reason="other client", if_match=version)
+    assert due() == [(waiting, False)]
+    assert clinic.see(clinic.opened.roster.caseload).items[0].notes_due == 1
 
 
 # --- what stands
@@ -417,7 +444,7 @@ def test_nobody_is_shown_who_is_not_there(clinic: StaffedClinic) -> None:
 
 
 def viewing(history: History, role: Role, days: int = 0) -> Viewing:
-    return Viewing(role, history.at + timedelta(days=days), ZoneInfo("Europe/London"), lambda who: who)
+    return Viewing(role, history.at + timedelta(days=days), ClinicPolicy(), lambda who: who)
 
 
 def asked(history: History, role: Role) -> Asked:

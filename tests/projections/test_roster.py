@@ -22,7 +22,7 @@ from records.episodes import close_episode, open_episode
 from records.errors import InvalidContent, NotPermitted
 from records.registration import IdentityChanges, change_identity
 from records.risk import assess_risk
-from records.sessions import record_session_held
+from records.sessions import mark_session_entered_in_error, record_session_held
 from tests.clinic import StaffedClinic
 from tests.projections.test_sealed_rows import outside
 
@@ -67,17 +67,29 @@ def test_each_role_sees_its_own(clinic: StaffedClinic) -> None:
             listed(clinic, role)
 
 
-def test_desk_and_clerk_see_names_only(clinic: StaffedClinic) -> None:
-    clinic.register(birth_date="1981", preferred_name="Rob")
+def test_everybody_who_may_list_clients_can_tell_two_of_one_name_apart(clinic: StaffedClinic) -> None:
+    for year in ("1981", "1994-02-03"):
+        clinic.register(birth_date=year, preferred_name="Rob")
     roster = clinic.opened.roster
-    for role, birth_date in (
-        (Role.FRONT_DESK, None),
-        (Role.RECORDS_CLERK, None),
-        (Role.THERAPIST, "1981"),
-        (Role.SUPERVISOR, "1981"),
-    ):
-        (item,) = clinic.see(roster.client_list, by=role).items
-        assert (item.name, item.preferred_name, item.birth_date) == ("Robin Marsh", "Rob", birth_date)
+    for role in (Role.FRONT_DESK, Role.RECORDS_CLERK, Role.THERAPIST, Role.SUPERVISOR):
+        items = clinic.see(roster.client_list, by=role).items
+        assert {(item.name, item.preferred_name) for item in items} == {("Robin Marsh", "Rob")}
+        assert sorted(item.birth_date for item in items) == ["1981", "1994-02-03"], role
+
+
+def test_a_session_in_error_is_not_the_last_one(clinic: StaffedClinic) -> None:
+    client, episode = clinic.register(), uuid4()
+    content = {"format": "individual", "modality": "DIT", "protocol": "own"}
+    clinic.do(client, open_episode, episode_id=episode, **content)
+    began = [now() - timedelta(days=days) for days in (3, 1)]
+    sessions = [uuid4(), uuid4()]
+    for session, at in zip(sessions, began, strict=True):
+        held = {"session_id": session, "episode_id": episode, "started_at": at, "kind": "assessment"}
+        clinic.do(client, record_session_held, **held)
+    assert caseload(clinic).items[0].last_session == began[1]
+    version = clinic.service.client(client).sessions[sessions[1]].version
+    clinic.do(client, mark_session_entered_in_error, session_id=sessions[1], reason="a slip", if_match=version)
+    assert caseload(clinic).items[0].last_session == began[0]
 
 
 def test_a_change_of_the_care_team_counts_at_the_next_reading(clinic: StaffedClinic) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -18,17 +17,16 @@ from projections.sections.viewing import Viewing
 from records.actors import Actor, Relation, Role
 from records.bookings import book_session
 from records.care_team import remove_member
+from records.clinic_policy import ClinicPolicy
 from records.consent import record_consent
 from records.episodes import open_episode
 from records.reader import Asked
 from tests.clinic import StaffedClinic
 from tests.projections.histories import CLIENT, FORM, History, histories
 
-LONDON = ZoneInfo("Europe/London")
-
 
 def rendered(history: History, role: Role, at: datetime) -> tuple[Any, datetime | None]:
-    viewing = Viewing(role, at, LONDON, str)
+    viewing = Viewing(role, at, ClinicPolicy(), str)
     asked = Asked(client_id=CLIENT, actor=Actor("x", role), relation=Relation.TEAM, at=at)
     render = render_desk if role is Role.FRONT_DESK else render_clinical
     return render(fold(history.events), asked, CLIENT, viewing, ()), viewing.stays_until

@@ -120,6 +120,28 @@ def test_a_total_alone_is_marked_and_holds_no_item() -> None:
     assert case.record.open_prompts() == ()
 
 
+@pytest.mark.parametrize("difficulty", [None, 0, 1, 2, 3])
+def test_the_question_beside_the_items_is_kept_and_changes_no_score(difficulty: int | None) -> None:
+    with_it, without = recorded(phq(LOW, difficulty=difficulty)), recorded(phq(LOW))
+    assert with_it.difficulty == difficulty
+    assert (with_it.score, with_it.band, with_it.answers, with_it.missing, with_it.risk_prompt) == (
+        without.score,
+        without.band,
+        without.answers,
+        without.missing,
+        without.risk_prompt,
+    )
+
+
+def test_it_is_asked_by_its_measure_only_and_within_its_range() -> None:
+    for wrong in (-1, 4):
+        refused_at("/difficulty", phq(LOW, difficulty=wrong))
+    other = given().when(record_assessment, assessment_id=ONE, measure="WSAS", answers=[1] * 5, difficulty=1)
+    refused_at("/difficulty", other)
+    total = given().when(record_assessment, assessment_id=ONE, measure="PHQ-9", score=12, difficulty=2)
+    assert recorded(total).difficulty == 2
+
+
 def test_a_therapist_may_complete_a_measure_outside_a_session() -> None:
     event = recorded(phq(CALM, completed_by="therapist", in_session=False))
     assert (event.completed_by, event.reported_by, event.in_session) == ("therapist", None, False)

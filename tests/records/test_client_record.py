@@ -12,16 +12,17 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from records.bookings import SessionBooked, book_session, cancel_session, record_attendance, reschedule_session
-from records.client_record import ClientRecord
+from records.breaches import review_breach
+from records.client_record import BreachState, ClientRecord
 from records.consent import Form, mark_consent_entered_in_error, record_consent, withdraw_consent
 from records.decision import Decision
-from records.episodes import close_episode, open_episode, set_phase
+from records.episodes import change_protocol, close_episode, open_episode, set_phase
 from records.errors import InvalidContent, Refused, UnknownItem
 from records.event import Event, Recorded
 from records.notes import NoteSigned, add_addendum, amend_note, mark_note_entered_in_error, sign_note
 from records.payload import from_segments, to_segments
 from records.registration import ClientRegistered, Identity, IdentityChanges, change_identity, register_client
-from records.sessions import record_session_held
+from records.sessions import mark_session_entered_in_error, record_session_held
 from tests.given import CLIENT, NOW, Case, fold, given, stamp
 
 ITEMS = [UUID(int=number) for number in (61, 62)]
@@ -61,7 +62,7 @@ def test_a_copy_moves_on_alone() -> None:
     copy = record.copy()
     assert copy == record
     fold([note(ITEMS[1])], copy)
-    copy.breaches[ITEMS[0]] = ("treatment",)
+    copy.breaches[ITEMS[0]] = BreachState(missing=("treatment",), entered_by="x")
     copy.birth_date = date(1980, 1, 1)
     assert (record.version, list(record.notes), record.breaches, record.birth_date) == (1, [ITEMS[0]], {}, None)
 
@@ -129,6 +130,11 @@ CALLS = st.one_of(
     call(record_attendance, session_id=IDS, code=st.sampled_from(["5", "3", "2"])),
     call(record_session_held, session_id=IDS, episode_id=st.none() | IDS, started_at=WHEN,
          methods=st.sampled_from([(), ("touch",)]), breach_reason=st.none() | TEXT),
+    call(mark_session_entered_in_error, session_id=IDS, reason=TEXT),
+    call(review_breach, session_id=IDS, outcome=st.sampled_from(["justified", "x"]), reason=TEXT,
+         supervisor_id=st.none() | IDS),
+    call(change_protocol, episode_id=IDS, protocol=st.sampled_from(["dit-manual", "own"]), reason=TEXT,
+         begins_anew=st.booleans()),
     call(cancel_session, session_id=IDS, by=st.sampled_from(["client", "clinic"])),
     call(sign_note, note_id=IDS, kind=st.just("progress"), format=st.just("free"),
          sections=st.fixed_dictionaries({"text": TEXT}), session_id=st.none() | IDS),
@@ -162,7 +168,9 @@ def test_whatever_is_asked_in_whatever_order_is_done_or_refused_by_name(
         assert session.attendance in (None, "5", "6") or session.status != "held"
     numbers = [(session.episode_id, session.number) for session in record.sessions.values() if session.number]
     assert len(numbers) == len(set(numbers))
-    assert all(record.sessions[session_id].status == "held" for session_id in record.breaches)
+    assert all(record.sessions[key].status in ("held", "entered-in-error") for key in record.breaches)
+    for key, episode in record.episodes.items():
+        assert episode.sessions_held == max((number for of, number in numbers if of == key and number), default=0)
 
 
 @forall(st.lists(CALLS, max_size=25))

@@ -18,6 +18,8 @@ from records.episodes import (
     EpisodeClosed,
     EpisodeOpened,
     EpisodePhaseSet,
+    EpisodeProtocolChanged,
+    change_protocol,
     close_episode,
     open_episode,
     phase_of,
@@ -27,6 +29,7 @@ from records.episodes import (
 from records.errors import InvalidContent, RuleBroken, StaleRecord, UnknownItem, VersionRequired
 from records.event import Event
 from records.registration import ClientRegistered, Identity
+from records.sessions import SessionHeld
 from tests.given import NOW, Case, given, stamp
 
 EPISODE, OTHER = UUID(int=31), UUID(int=32)
@@ -259,3 +262,76 @@ def test_every_change_builds_on_the_episode_that_was_read(decision: Any, argumen
     assert beside.error is None, "another episode does not make this one stale"
     migrated = given(opened()).when(decision, episode_id=EPISODE, migrated=True, **arguments)
     assert migrated.error is None, "migrated history names no version"
+
+
+# --- another protocol
+
+
+def held(number: int, phase: str | None = None) -> Event:
+    return SessionHeld(
+        session_id=UUID(int=300 + number),
+        episode_id=EPISODE,
+        kind="assessment",
+        number=number,
+        started_at=NOW,
+        mode="01",
+        setting="clinic",
+        phase=phase,
+        **stamp(),
+    )
+
+
+def changing(case: Case, **arguments: Any) -> Case:
+    state = case.record.episodes.get(EPISODE)
+    chosen = {"protocol": "dit-manual", "reason": "He comes alone now.", "if_match": state.version if state else None}
+    return case.when(change_protocol, episode_id=EPISODE, **{**chosen, **arguments})
+
+
+def test_phases_follow_the_new_plan_from_then_on() -> None:
+    case = changing(given(opened(protocol="dit-guide"), *(held(n) for n in range(1, 7))))
+    (event,) = case.then(EpisodeProtocolChanged)
+    assert isinstance(event, EpisodeProtocolChanged)
+    assert (event.protocol, event.protocol_version, event.planned_sessions) == ("dit-manual", "2011", 16)
+    assert (event.phases, event.reason) == ({"initial": 1, "middle": 5, "ending": 13}, "He comes alone now.")
+    state = case.record.episodes[EPISODE]
+    assert (state.protocol, state.phase_at(7), state.version) == ("dit-manual", "middle", case.record.version)
+
+
+def test_a_plan_may_begin_anew_with_the_next_session() -> None:
+    case = changing(given(opened(protocol="dit-guide"), *(held(n) for n in range(1, 7))), begins_anew=True)
+    (event,) = case.then(EpisodeProtocolChanged)
+    assert isinstance(event, EpisodeProtocolChanged)
+    assert (event.planned_sessions, event.phases) == (22, {"initial": 7, "middle": 11, "ending": 19})
+    state = case.record.episodes[EPISODE]
+    assert [state.phase_at(number) for number in (6, 7, 11, 22)] == [None, "initial", "middle", "ending"]
+
+
+def test_a_phase_set_by_hand_ends_with_the_plan_it_was_set_against() -> None:
+    by_hand = EpisodePhaseSet(episode_id=EPISODE, phase="ending", reason="x", **stamp())
+    case = changing(given(opened(), by_hand), protocol="own")
+    case.then(EpisodeProtocolChanged)
+    state = case.record.episodes[EPISODE]
+    assert (state.phase_override, state.phases, state.phase_at(1), state.protocol_version) == (None, {}, None, None)
+
+
+def test_the_same_plan_is_nothing_to_do_and_another_number_of_sessions_is() -> None:
+    (event,) = changing(given(opened(protocol="dit-guide"))).then(EpisodeProtocolChanged)
+    case = given(opened(protocol="dit-guide"), event)
+    changing(case, reason=" ").then()
+    changing(case, planned_sessions=24).then(EpisodeProtocolChanged)
+
+
+def test_a_change_of_protocol_that_cannot_be_is_refused() -> None:
+    for pointer, arguments in (
+        ("/reason", {"reason": " ", "protocol": "own"}),
+        ("/protocol", {"protocol": "no code!"}),
+        ("/planned_sessions", {"planned_sessions": 0}),
+        ("/planned_sessions", {"planned_sessions": 501}),
+    ):
+        error = changing(given(opened()), **arguments).refused(InvalidContent)
+        assert isinstance(error, InvalidContent)
+        assert error.pointer == pointer
+    changing(given(opened(), closed())).refused(RuleBroken, "episode-closed")
+    changing(given(opened()), if_match=None).refused(VersionRequired)
+    changing(given(opened()), if_match=9).refused(StaleRecord)
+    changing(given()).refused(UnknownItem)

@@ -17,6 +17,7 @@ from records.goals import (
     CHANGES,
     GoalAbandoned,
     GoalAchieved,
+    GoalEnteredInError,
     GoalPartlyAchieved,
     GoalPaused,
     GoalRated,
@@ -26,6 +27,7 @@ from records.goals import (
     GoalSet,
     change_goal,
     gas_t_score,
+    mark_goal_entered_in_error,
     rate_goal,
     set_goal,
 )
@@ -318,6 +320,48 @@ def test_a_rating_is_of_this_record_and_after_the_goal_was_set() -> None:
     refused_at("/rater", rating(standing("active"), rater="mother"))
     refused_at("/occurred_at", rating(standing("active"), occurred_at=NOW - timedelta(seconds=1)))
     refused_at("/occurred_at", rating(standing("active"), occurred_at=NOW + timedelta(seconds=1)))
+
+
+# --- entered in error
+
+
+def in_error(case: Case, **arguments: Any) -> Case:
+    stands = {"goal_id": GOAL, "reason": "Another client's.", "if_match": case.record.goals[GOAL].version}
+    return case.when(mark_goal_entered_in_error, **{**stands, **arguments})
+
+
+@pytest.mark.parametrize("status", MADE)
+def test_a_goal_in_error_is_over_whatever_it_was(status: str) -> None:
+    case = in_error(standing(status))
+    case.then(GoalEnteredInError)
+    assert case.record.goals[GOAL].status == "entered-in-error"
+    in_error(case).then()
+    version = case.record.goals[GOAL].version
+    for change in CHANGES:
+        case.error = None
+        case.when(change_goal, goal_id=GOAL, change=change, text="x" if change == "reword" else None, if_match=version)
+        case.refused(RuleBroken, "goal-entered-in-error")
+    case.error = None
+    case.when(rate_goal, goal_id=GOAL, value=1).refused(RuleBroken, "goal-entered-in-error")
+    case.error = None
+    case.when(set_goal, goal_id=GOAL, text="x", scale="gbo").refused(RuleBroken, "goal-already-set")
+
+
+def test_a_goal_in_error_gives_its_place_on_the_scale_back() -> None:
+    ids = [GOAL, *(UUID(int=number) for number in (901, 902))]
+    case = given(*(a_goal(goal_id) for goal_id in ids))
+    fourth = {"goal_id": UUID(int=903), "text": "Walk.", "scale": "gbo"}
+    case.when(set_goal, **fourth).refused(RuleBroken, "too-many-gbo-goals")
+    case.error = None
+    in_error(case).then(GoalEnteredInError)
+    case.when(set_goal, **fourth).then(GoalSet)
+
+
+def test_marking_a_goal_needs_a_reason_and_the_version_that_was_read() -> None:
+    refused_at("/reason", in_error(standing("active"), reason=" "))
+    in_error(standing("active"), if_match=None).refused(VersionRequired)
+    in_error(standing("active"), if_match=9).refused(StaleRecord)
+    in_error(standing("active"), goal_id=UUID(int=404)).refused(UnknownItem)
 
 
 # --- the T-score

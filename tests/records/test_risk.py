@@ -10,11 +10,24 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from records.assessments import AssessmentEnteredInError, AssessmentRecorded, RiskPrompt
+from records.assessments import (
+    AssessmentEnteredInError,
+    AssessmentRecorded,
+    RiskPrompt,
+    mark_assessment_entered_in_error,
+)
 from records.clinic_policy import ClinicPolicy
 from records.errors import InvalidContent, RuleBroken, StaleRecord, UnknownItem, VersionRequired
 from records.measures import SCORER
-from records.risk import AREAS, RiskAssessed, RiskPromptCleared, assess_risk, clear_risk_prompt
+from records.risk import (
+    AREAS,
+    RiskAssessed,
+    RiskAssessmentEnteredInError,
+    RiskPromptCleared,
+    assess_risk,
+    clear_risk_prompt,
+    mark_risk_assessment_entered_in_error,
+)
 from tests.given import NOW, Case, given, stamp
 
 RISK = UUID("00000000-0000-4000-8000-0000000000d1")
@@ -211,3 +224,90 @@ def test_clearing_needs_a_reason_a_prompt_and_the_version_that_was_read() -> Non
     clear(ELSEWHERE).refused(UnknownItem)
     clear(if_match=None).refused(VersionRequired)
     clear(if_match=1).refused(StaleRecord)
+
+
+# --- entered in error
+
+
+def in_error(case: Case, risk_id: UUID = RISK, **arguments: Any) -> Case:
+    state = case.record.risk_assessments.get(risk_id)
+    stands = {"if_match": state.version if state else None, "reason": "Another client's."}
+    return case.when(mark_risk_assessment_entered_in_error, risk_id=risk_id, **{**stands, **arguments})
+
+
+def reopened(case: Case) -> tuple[UUID, ...]:
+    """Expect one error and return which prompts it opened again."""
+    (event,) = case.then(RiskAssessmentEnteredInError)
+    assert isinstance(event, RiskAssessmentEnteredInError)
+    return tuple(prompt.assessment_id for prompt in event.reopens)
+
+
+def test_a_prompt_whose_answer_was_entered_in_error_is_open_again() -> None:
+    case = given(*GIVEN)
+    assessed(assess(case))
+    assert case.record.open_prompts() == ()
+    in_error(case)
+    (event,) = case.then(RiskAssessmentEnteredInError)
+    assert isinstance(event, RiskAssessmentEnteredInError)
+    assert [(each.assessment_id, each.measure, each.item, each.value) for each in event.reopens] == [
+        (LOW, "PHQ-9", 9, 1),
+        (LOWER, "PHQ-9", 9, 3),
+    ]
+    assert event.reopens[0].taken_at == NOW
+    assert case.record.open_prompts() == (LOW, LOWER)
+    assert case.record.risk_assessments[RISK].status == "entered-in-error"
+    assert case.record.assessments[LOW].version == case.record.version
+    # And it is answered again like any other.
+    assert assessed(assess(case, risk_id=NEXT_RISK)).answers == (LOW, LOWER)
+    assert case.record.open_prompts() == ()
+
+
+def test_what_another_risk_assessment_answered_too_stays_answered() -> None:
+    case = given(*GIVEN)
+    assessed(assess(case))
+    assessed(assess(case, risk_id=NEXT_RISK, answers=[LOW]))
+    assert reopened(in_error(case)) == (LOWER,)
+    assert case.record.open_prompts() == (LOWER,)
+    assert reopened(in_error(case, NEXT_RISK)) == (LOW,)
+    assert case.record.open_prompts() == (LOW, LOWER)
+
+
+def test_a_prompt_that_was_cleared_or_whose_answers_were_an_error_stays_closed() -> None:
+    case = given(*GIVEN, RiskPromptCleared(assessment_id=LOW, reason="A slip.", **stamp()))
+    assessed(assess(case, answers=[LOW, LOWER]))
+    version = case.record.assessments[LOWER].version
+    case.when(mark_assessment_entered_in_error, assessment_id=LOWER, reason="Another client's.", if_match=version)
+    case.then(AssessmentEnteredInError)
+    assert reopened(in_error(case)) == ()
+    assert case.record.open_prompts() == ()
+
+
+def test_an_error_is_marked_once_with_a_reason_and_on_the_version_that_was_read() -> None:
+    case = given(*GIVEN)
+    in_error(case).refused(UnknownItem)
+    case = given(*GIVEN)
+    assessed(assess(case))
+    refused_at("/reason", in_error(case, reason=" "))
+    case.error = None
+    in_error(case, if_match=None).refused(VersionRequired)
+    case.error = None
+    in_error(case, if_match=1).refused(StaleRecord)
+    case.error = None
+    in_error(case).then(RiskAssessmentEnteredInError)
+    in_error(case).then()
+    assess(case).refused(RuleBroken, "risk-already-assessed")
+
+
+@for_all(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=12))
+def test_a_prompt_is_open_exactly_while_nothing_that_stands_answers_it(steps: list[tuple[bool, int]]) -> None:
+    case = given(*GIVEN)
+    standing: dict[int, bool] = {}
+    for errs, number in steps:
+        risk_id = UUID(int=number + 1)
+        if errs and standing.get(number):
+            in_error(case, risk_id).then(RiskAssessmentEnteredInError)
+            standing[number] = False
+        elif not errs and number not in standing:
+            assess(case, risk_id=risk_id, answers=[LOW, LOWER]).then(RiskAssessed)
+            standing[number] = True
+        assert case.record.open_prompts() == (() if any(standing.values()) else (LOW, LOWER))

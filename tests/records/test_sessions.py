@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, record_attendance
 from records.care_codes import MODES, PHASES, SESSION_KINDS, SETTINGS
+from records.client_record import BreachState
 from records.clinic_policy import METHODS, ClinicPolicy
 from records.consent import ConsentGiven, ConsentWithdrawn, Form
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, phase_of, phases_of
 from records.errors import ConsentMissing, InvalidContent, RuleBroken, StaleRecord, UnknownItem, VersionRequired
 from records.event import Event
+from records.notes import sign_note
 from records.registration import ClientRegistered, Identity
-from records.sessions import SessionBreachRecorded, SessionHeld, record_session_held
+from records.sessions import (
+    SessionBreachRecorded,
+    SessionEnteredInError,
+    SessionHeld,
+    mark_session_entered_in_error,
+    record_session_held,
+)
 from tests.given import NOW, THERAPIST, Case, given, stamp
 
 EPISODE, OTHER_EPISODE, SESSION, CONSENT, OTHER_CONSENT = (UUID(int=number) for number in range(51, 56))
@@ -301,7 +309,7 @@ def test_treatment_without_a_live_consent_is_a_breach_with_a_reason(consents: li
     case = hold(given(episode(), *consents, booked()), breach_reason="Crisis at the door.")
     breach = the_breach(case)
     assert (breach.missing, breach.reason, breach.occurred_at) == (("treatment",), "Crisis at the door.", BEGAN)
-    assert case.record.breaches == {SESSION: ("treatment",)}
+    assert case.record.breaches == {SESSION: BreachState(missing=("treatment",), entered_by=THERAPIST.id)}
     assert case.record.sessions[SESSION].status == "held"
     assert case.record.sessions[SESSION].version == case.record.version
 
@@ -411,3 +419,85 @@ def test_evidence_is_never_turned_away(kind: str, mode: str, methods: list[str],
         breach = the_breach(explained)
         assert breach.missing
         assert msgspec.json.decode(msgspec.json.encode(breach), type=SessionBreachRecorded) == breach
+
+
+# --- entered in error
+
+
+def in_error(case: Case, session_id: UUID, **arguments: Any) -> Case:
+    state = case.record.sessions.get(session_id)
+    stands = {"if_match": state.version if state else None, "reason": "Another client's."}
+    return case.when(mark_session_entered_in_error, session_id=session_id, **{**stands, **arguments})
+
+
+def numbers(case: Case, episode_id: UUID = EPISODE) -> list[int | None]:
+    return [state.number for state in case.record.sessions.values() if state.episode_id == episode_id]
+
+
+def test_a_session_in_error_gives_its_number_back() -> None:
+    case = given(episode(), consent(), episode(OTHER_EPISODE), *(held(n) for n in range(1, 6)), held(9, OTHER_EPISODE))
+    (event,) = in_error(case, UUID(int=1002)).then(SessionEnteredInError)
+    assert isinstance(event, SessionEnteredInError)
+    assert (event.number, event.sessions_held, event.episode_id) == (2, 4, EPISODE)
+    state = case.record.sessions[UUID(int=1002)]
+    assert (state.status, state.number, state.version) == ("entered-in-error", None, case.record.version)
+    assert numbers(case) == [1, None, 2, 3, 4]
+    assert (numbers(case, OTHER_EPISODE), case.record.episodes[EPISODE].sessions_held) == ([9], 4)
+    # The fifth session that really was is the first of the middle.
+    next_one = the_session(walk_in(case))
+    assert (next_one.number, next_one.phase) == (5, "middle")
+
+
+def test_the_last_session_in_error_is_held_anew_with_its_number_and_phase() -> None:
+    case = given(episode(), consent(), *(held(n) for n in range(1, 6)))
+    in_error(case, UUID(int=1005)).then(SessionEnteredInError)
+    event = the_session(walk_in(case))
+    assert (event.number, event.phase) == (5, "middle")
+
+
+@forall(st.lists(st.integers(0, 7), max_size=12))
+def test_sessions_that_stand_are_numbered_without_gaps_whatever_was_an_error(chosen: list[int]) -> None:
+    case = given(episode())
+    for step, number in enumerate(chosen):
+        standing = [key for key, state in case.record.sessions.items() if state.status == "held"]
+        if number % 2 and standing:
+            in_error(case, standing[number % len(standing)]).then(SessionEnteredInError)
+        else:
+            the_session(walk_in(case, session_id=UUID(int=700 + step), kind="assessment"))
+        left = [number for number in numbers(case) if number is not None]
+        assert left == list(range(1, len(left) + 1))
+        assert case.record.episodes[EPISODE].sessions_held == len(left)
+
+
+def test_an_error_is_marked_once_with_a_reason_and_on_the_version_that_was_read() -> None:
+    stands = (episode(), consent(), held(1), booked())
+    target = UUID(int=1001)
+    assert pointer_of(in_error(given(*stands), target, reason=" ")) == "/reason"
+    in_error(given(*stands), target, if_match=None).refused(VersionRequired)
+    in_error(given(*stands), target, if_match=1).refused(StaleRecord)
+    in_error(given(*stands), UUID(int=404)).refused(UnknownItem)
+    in_error(given(*stands), SESSION).refused(RuleBroken, "session-not-held")
+    case = given(*stands)
+    in_error(case, target).then(SessionEnteredInError)
+    in_error(case, target).then()
+
+
+def test_nothing_new_names_a_session_in_error() -> None:
+    target = UUID(int=1001)
+    case = given(episode(), consent(), held(1))
+    in_error(case, target).then(SessionEnteredInError)
+    version = case.record.sessions[target].version
+    text = {"kind": "progress", "format": "free", "sections": {"text": "x"}}
+    case.when(sign_note, note_id=UUID(int=5), session_id=target, **text).refused(RuleBroken, "session-entered-in-error")
+    case.error = None
+    case.when(record_attendance, session_id=target, code="5", if_match=version)
+    case.refused(RuleBroken, "session-entered-in-error")
+    case.error = None
+    hold(case, session_id=target, if_match=version).refused(RuleBroken, "session-entered-in-error")
+
+
+def test_an_error_leaves_the_breach_open() -> None:
+    case = hold(given(episode(), booked()), breach_reason="Crisis at the door.")
+    the_breach(case)
+    in_error(case, SESSION).then(SessionEnteredInError)
+    assert not case.record.breaches[SESSION].reviewed
