@@ -4,8 +4,9 @@
   telephone call after the session. `error`: a note in the wrong record.
 - `deterioration`: scores rise, item 9 is answered twice with risk assessments, the doctor is told.
 - `cleared`: an answer to item 9 that meant something else. `open-prompt`: one that nobody has answered yet.
-- `breach`: a session by video before the consent to it. `withdrawal`: the consent to treatment taken back, and a
-  booking that is refused the day after. `sharing`: one recipient taken out.
+- `breach`: a session by video before the consent to it, on which the supervisor decides a week later.
+- `withdrawal`: the consent to treatment taken back, and a booking that is refused the day after. `sharing`: one
+  recipient taken out.
 - `goals`: a goal reworded, rested and taken up, another given up. `draft`: the latest note is not signed yet.
 
 Each is a function from the course and one session to more of the script; a session that no scene takes goes as usual.
@@ -20,6 +21,7 @@ from typing import Any
 from ops.demo_course import Course, Session
 from ops.demo_prose import PRACTICE, SCENES
 from records.bookings import book_session, cancel_session
+from records.breaches import review_breach
 from records.consent import withdraw_consent
 from records.goals import change_goal
 from records.notes import add_addendum, amend_note, mark_note_entered_in_error, sign_note
@@ -143,6 +145,8 @@ def _breach(course: Course, session: Session) -> bool:
     course.measure(session)
     scene = SCENES["breach"]
     course.held(session, mode="11", breach_reason=course.voice.say(scene["reason"]))
+    decided: dict[str, Any] = {"outcome": "consent-taken", "reason": course.voice.say(scene["review"])}
+    course.do(session.start + 8 * DAY, review_breach, course.staff.supervisor, session_id=session.id, **decided)
     course.note(session, scene["note"], timedelta(minutes=70))
     return True
 

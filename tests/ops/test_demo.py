@@ -21,6 +21,7 @@ from records.access import AccessRecorded
 from records.actors import Role
 from records.assessments import AssessmentRecorded
 from records.bookings import SessionBooked
+from records.breaches import SessionBreachReviewed
 from records.client_record import ClientRecord
 from records.consent import ConsentWithdrawn
 from records.drafts import open_draft
@@ -143,6 +144,9 @@ def test_the_scenes_of_the_promise_are_there(made: Made) -> None:
     assert len(made.all(ConsentWithdrawn)) == 2
     (breach,) = made.all(SessionBreachRecorded)
     assert breach.missing == ("telehealth",)
+    (review,) = made.all(SessionBreachReviewed)
+    assert (review.session_id, review.outcome) == (breach.session_id, "consent-taken")
+    assert review.entered_by != breach.entered_by
     assert len(made.all(RiskPromptCleared)) == 1
     assert len(made.all(GoalReworded)) == len(made.all(GoalPaused)) == len(made.all(GoalAbandoned)) == 1
     assert any(goal.scale == "gas" and len(goal.anchors) == 5 for goal in made.all(GoalSet))
