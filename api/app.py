@@ -35,6 +35,7 @@ from api import (
     goals,
     health,
     notes,
+    patterns,
     sessions,
     timeline,
 )
@@ -59,6 +60,7 @@ CONCEPTS = (
     notes,
     access_report,
     caseload,
+    patterns,
     health,
     documents,
 )

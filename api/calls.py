@@ -24,6 +24,7 @@ from api.answers import Written, answer
 from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
+from projections.patterns_report import PatternsView
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
@@ -54,6 +55,10 @@ class Clinic(Protocol):
     @property
     def roster(self) -> Roster:
         """Caseload and client list."""
+
+    @property
+    def patterns(self) -> PatternsView:
+        """Patterns in who looked."""
 
 
 class Door:

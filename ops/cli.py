@@ -29,6 +29,7 @@ COMMANDS = {
     "load": "ops.commands.load",
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
+    "patterns": "ops.commands.patterns",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",

@@ -34,7 +34,7 @@ from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
 PLACE = "roster"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of the state; older rows are folded anew."""
 
 KEPT_AFTER = timedelta(days=7)
@@ -45,7 +45,8 @@ class RosterState(msgspec.Struct, kw_only=True):
 
     Attributes:
         prompts: open risk prompts, assessment → when it was filled in.
-        episodes: episode → whether it is open.
+        address: as it was given, for comparing.
+        episodes: episode → when it began, and when it ended; None while it is open.
         bookings: session → when it is to begin.
         last_session: when the last session that was held began.
     """
@@ -56,8 +57,9 @@ class RosterState(msgspec.Struct, kw_only=True):
     given: str = ""
     preferred_name: str | None = None
     birth_date: str | None = None
+    address: str | None = None
     prompts: dict[UUID, datetime] = msgspec.field(default_factory=dict)
-    episodes: dict[UUID, bool] = msgspec.field(default_factory=dict)
+    episodes: dict[UUID, tuple[datetime, datetime | None]] = msgspec.field(default_factory=dict)
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     last_session: datetime | None = None
 
@@ -71,7 +73,7 @@ class RosterState(msgspec.Struct, kw_only=True):
         """`open` where an episode is, `closed` where all are, None without one."""
         if not self.episodes:
             return None
-        return "open" if any(self.episodes.values()) else "closed"
+        return "open" if any(end is None for _, end in self.episodes.values()) else "closed"
 
     def next_booking(self, at: datetime) -> datetime | None:
         """Return when the next booked session begins."""
@@ -101,11 +103,15 @@ def search_words(text: str) -> tuple[str, ...]:
 def _registered(state: RosterState, event: ClientRegistered, recorded: Recorded) -> None:
     identity = event.identity
     state.family, state.given = identity.family, identity.given
-    state.preferred_name, state.birth_date = identity.preferred_name, identity.birth_date
+    state.preferred_name, state.birth_date, state.address = (
+        identity.preferred_name,
+        identity.birth_date,
+        identity.address,
+    )
 
 
 def _identity_changed(state: RosterState, event: ClientIdentityChanged, recorded: Recorded) -> None:
-    for name in ("family", "given", "preferred_name", "birth_date"):
+    for name in ("family", "given", "preferred_name", "birth_date", "address"):
         value = getattr(event.changes, name)
         if value is not UNSET:
             setattr(state, name, value)
@@ -126,11 +132,12 @@ def _risk_assessed(state: RosterState, event: RiskAssessed, recorded: Recorded) 
 
 
 def _opened(state: RosterState, event: EpisodeOpened, recorded: Recorded) -> None:
-    state.episodes[event.episode_id] = True
+    state.episodes[event.episode_id] = (event.occurred_at, None)
 
 
 def _closed(state: RosterState, event: EpisodeClosed, recorded: Recorded) -> None:
-    state.episodes[event.episode_id] = False
+    begin, _ = state.episodes.get(event.episode_id, (event.occurred_at, None))
+    state.episodes[event.episode_id] = (begin, event.occurred_at)
 
 
 def _booked(state: RosterState, event: SessionBooked | SessionRescheduled, recorded: Recorded) -> None:

@@ -98,10 +98,12 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.SUPERVISOR: Grant(frozenset(), _HQUALIMP),
     },
     "audit.view": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "audit.patterns": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     # the clinic itself
     "account.create": _ACCOUNTS,
     "account.change": _ACCOUNTS,
     "account.list": _ACCOUNTS,
+    "account.ties": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "token.issue": _ACCOUNTS,
     "token.revoke": _ACCOUNTS,
     "clinic.found": {Role.OPERATOR: _ANYONE},

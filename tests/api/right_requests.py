@@ -130,6 +130,7 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients": lambda k: Right({}, {"id": str(uuid4()), "family": "Quillfeather", "given": CANARY}),
     "GET /v1/clients": _nothing,
     "GET /v1/caseload": _nothing,
+    "GET /v1/audit/patterns": _nothing,
     "GET /v1/clients/{client_id}": _nothing,
     "GET /v1/clients/{client_id}/timeline": _nothing,
     "GET /v1/clients/{client_id}/access-report": _nothing,

@@ -30,6 +30,7 @@ POST   /v1/clients                                            front_desk:any the
 GET    /v1/clients                                            front_desk:any:TREAT therapist:any:TREAT
 GET    /v1/clients                                            supervisor:any:HQUALIMP records_clerk:any:PATRQT
 GET    /v1/caseload                                           therapist:any:TREAT supervisor:any:HQUALIMP
+GET    /v1/audit/patterns                                     privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/timeline                       therapist:team:TREAT supervisor:supervises:HQUALIMP

@@ -9,13 +9,16 @@ import pytest
 
 from api.app import create_app
 from api.door import Declared
+from records.actors import Role
 from records.errors import NotStored, OutcomeUnknown
 from records.policy import TABLE
 from records.service import Service
-from tests.api.caller import GENEROUS, Served, T
+from tests.api.caller import GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
+OFFICERS = "/v1/audit/patterns"
+"""What only the privacy officer reads; a therapist reads the rest."""
 
 
 def declarations(served: Served) -> dict[str, Declared]:
@@ -58,13 +61,18 @@ def readings(served: Served) -> list[str]:
     return found
 
 
+def reader_of(path: str) -> Role:
+    """Return who may read an address."""
+    return OFFICER if path.startswith(OFFICERS) else T
+
+
 def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:
     other = served.clinic.register(family="Quillfeather")
     # The first entry of a year makes the year's key, which has an entry of its own.
     assert served.get().status_code == 200
     for path in readings(served):
         before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
-        answered = served.call("GET", path)
+        answered = served.call("GET", path, by=reader_of(path))
         assert answered.status_code == 200, path
         shown = [client for client in (served.client_id, other) if str(client) in path + answered.text]
         after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
@@ -83,14 +91,15 @@ def test_nothing_is_shown_when_its_entry_cannot_be_written(
     store, http = faulty(served)
     for path in paths:
         store.fails, store.stored = fails, stored
-        answered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        headers = served.headers("GET", reader_of(path), None, None, None)
+        answered = http.get(path, headers=headers)
         assert answered.status_code == 503, path
         assert answered.headers["Retry-After"]
         assert answered.mimetype == "application/problem+json"
         assert CANARY not in answered.text
         assert "Marsh" not in answered.text
         store.fails = None
-        recovered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        recovered = http.get(path, headers=headers)
         assert recovered.status_code == 200, path
 
 
