@@ -31,7 +31,7 @@ from records.actors import Purpose
 from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
-from records.errors import NotPermitted, UnknownItem
+from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.event import StreamKind
 from records.reader import View
 from records.request import IdempotencyKey, Outcome, Request
@@ -212,11 +212,11 @@ class Change:
         outcome = self.service.transact(target, decided, self.request, **self.body, **more)
         return self.written(outcome, target, subject, location, decided.on)
 
-    def refuse(self, client_id: UUID, refusal: UnknownItem) -> NoReturn:
+    def refuse(self, client_id: UUID, refusal: UnknownItem | InvalidContent) -> NoReturn:
         """Refuse what only HTTP can see to be wrong: first whether it would be permitted, then why not.
 
         Raises:
-            NotPermitted, UnknownItem: and the refusal is recorded.
+            NotPermitted, UnknownItem, InvalidContent: and the refusal is recorded.
         """
         decided = self._decision
         if decided is None:
@@ -256,6 +256,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.assessments,
         record.goals,
         record.notes,
+        record.disclosures,
     )
     found = next((items[subject] for items in kinds if subject in items), None)
     if found is not None:

@@ -20,6 +20,7 @@ import msgspec
 
 from ops.exits import CommandFailed, Exit
 from ops.wiring import ADDRESS_KEY, Clinic
+from projections.disclosures import ACCOUNTING
 from projections.patterns_report import address_digest
 from records.actors import Purpose, Role
 from records.errors import InvalidContent, UnknownItem
@@ -174,6 +175,10 @@ def _patterns(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Pr
     )
 
 
+def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
+
+
 def _id(text: str, kind: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
@@ -192,5 +197,6 @@ DUTIES: dict[str, Duty] = {
     "rebuild": _rebuild,
     "audit.page": _audit,
     "audit.patterns": _patterns,
+    "disclosures.letter": _letter,
 }
 """Every duty by name."""

@@ -21,6 +21,7 @@ from projections.sections import (
     assessments,
     consents,
     corrections,
+    disclosures,
     episodes,
     goals,
     identity,
@@ -44,6 +45,7 @@ SECTIONS = {
     "assessments": assessments.SHOWS,
     "goals": goals.SHOWS,
     "notes": notes.SHOWS,
+    "disclosures": disclosures.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
 }
@@ -59,7 +61,7 @@ IGNORED: tuple[type[Event], ...] = (
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 1
+FOLD_SCHEMA = 2
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 
@@ -75,6 +77,7 @@ class ClientState(msgspec.Struct, kw_only=True):
     assessments: assessments.State = msgspec.field(default_factory=assessments.State)
     goals: goals.State = msgspec.field(default_factory=goals.State)
     notes: notes.State = msgspec.field(default_factory=notes.State)
+    disclosures: disclosures.State = msgspec.field(default_factory=disclosures.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)
 

@@ -24,6 +24,7 @@ from projections.client_state import SNAPSHOT, ClientState, counts, fold
 from projections.sections import (
     assessments,
     consents,
+    disclosures,
     episodes,
     goals,
     identity,
@@ -33,6 +34,7 @@ from projections.sections import (
 )
 from projections.sections.assessments import MeasureItem
 from projections.sections.consents import ConsentItem, DeskConsent
+from projections.sections.disclosures import DisclosureItem
 from projections.sections.episodes import EpisodeItem
 from projections.sections.goals import GoalsShown
 from projections.sections.identity import IdentityItem
@@ -83,6 +85,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         consents: those in force first, then how the other kinds stand.
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
         notes: the last five; `notes_in_error` counts those that are hidden because they were entered in error.
+        disclosures: the last five that were recorded, also those entered in error, marked.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -104,6 +107,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     last_sessions: tuple[SessionItem, ...] = ()
     notes: tuple[NoteItem, ...] = ()
     notes_in_error: int = 0
+    disclosures: tuple[DisclosureItem, ...] = ()
     care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
 
@@ -188,6 +192,7 @@ def render_clinical(
         last_sessions=ahead.past,
         notes=notes.render(state.notes, viewing),
         notes_in_error=state.notes.in_error,
+        disclosures=disclosures.render(state.disclosures, viewing),
         care_team=team,
         gaps=tuple(state.gaps),
     )

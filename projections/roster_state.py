@@ -23,6 +23,7 @@ from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
+from records.disclosures import EVENTS as DISCLOSURE_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
@@ -178,10 +179,11 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
 }
 
 IGNORED: tuple[type[Event], ...] = (
-    # What a caseload does not tell: consents, goals, notes, phases and breaches stand in the current view.
+    # What a caseload does not tell: consents, goals, notes, disclosures, phases and breaches stand in the current view.
     *CONSENT_EVENTS,
     *GOAL_EVENTS,
     *NOTE_EVENTS,
+    *DISCLOSURE_EVENTS,
     EpisodePhaseSet,
     SessionBreachRecorded,
     # Of other streams: who looked has its own report, and teams, staff and clinic are folded by the directory.

@@ -25,6 +25,7 @@ SessionStatus = Literal["booked", "held", "missed", "cancelled"]
 AssessmentStatus = Literal["recorded", "entered-in-error"]
 GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned"]
 NoteStatus = Literal["signed", "entered-in-error"]
+DisclosureStatus = Literal["made", "entered-in-error"]
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 """No living client was born before."""
@@ -137,6 +138,13 @@ class NoteState(msgspec.Struct, frozen=True, kw_only=True):
     addenda: tuple[UUID, ...] = ()
 
 
+class DisclosureState(msgspec.Struct, frozen=True, kw_only=True):
+    """One disclosure."""
+
+    version: int
+    status: DisclosureStatus = "made"
+
+
 Item = TypeVar("Item")
 
 
@@ -149,7 +157,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         identity_version: version of the last event that touched identity.
         registration_digest: what was registered, as a digest, so that the same registration sent again is known.
         birth_date: the earliest day that it can be; None where it is not known.
-        consents, episodes, sessions, assessments, goals, notes: items by id.
+        consents, episodes, sessions, assessments, goals, notes, disclosures: items by id.
         risk_assessments: the id of each risk assessment → its version.
         breaches: session id → consent kinds that were missing when it was held.
     """
@@ -167,6 +175,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
     risk_assessments: dict[UUID, int] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
+    disclosures: dict[UUID, DisclosureState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property
@@ -185,6 +194,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             goals=dict(self.goals),
             risk_assessments=dict(self.risk_assessments),
             notes=dict(self.notes),
+            disclosures=dict(self.disclosures),
             breaches=dict(self.breaches),
         )
 

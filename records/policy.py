@@ -77,6 +77,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.addend": _CLINICAL_WRITE,
     "note.amend": _CLINICAL_WRITE,
     "note.error": _CLINICAL_WRITE,
+    "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     # readings
     "client.view": {**_CLINICAL_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _CLINICAL_READ,
@@ -87,6 +89,12 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
+    "client.disclosures": {
+        **_CLINICAL_READ,
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+    },
+    "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),
         Role.THERAPIST: Grant(frozenset(), _TREAT),

@@ -14,6 +14,7 @@ import msgspec
 from projections.sections.viewing import Handler
 from records.assessments import AssessmentEnteredInError
 from records.consent import ConsentEnteredInError
+from records.disclosures import DisclosureEnteredInError
 from records.event import Event, Recorded
 from records.notes import NoteAmended, NoteEnteredInError
 
@@ -46,6 +47,7 @@ SHOWS: dict[type, Handler] = {
     NoteEnteredInError: _in_error,
     AssessmentEnteredInError: _in_error,
     ConsentEnteredInError: _in_error,
+    DisclosureEnteredInError: _in_error,
 }
 
 

@@ -82,6 +82,17 @@ class Kitchen:
         self._served.clinic.team(self._client_id, self._colleague, part)
         return self._colleague.id
 
+    def disclosure(self) -> dict[str, Any]:
+        """Return a disclosure that the colleague answers for."""
+        return {
+            "recipient_kind": "court",
+            "recipient": CANARY,
+            "description": f"{CANARY}: a letter.",
+            "purpose": "A hearing.",
+            "basis": "court-order",
+            "authorised_by": self._colleague.id,
+        }
+
     @property
     def colleague(self) -> str:
         """Somebody with an account, whom a care team may take in."""
@@ -168,6 +179,12 @@ RECIPES: dict[str, Recipe] = {
         "assessment_id", "/assessments", PROMPTING, REASON
     ),
     "POST /v1/clients/{client_id}/risk-assessments": _sends(RISK),
+    "GET /v1/clients/{client_id}/disclosures": _nothing,
+    "GET /v1/clients/{client_id}/disclosures/letter": _nothing,
+    "POST /v1/clients/{client_id}/disclosures": lambda k: Right({}, k.disclosure()),
+    "POST /v1/clients/{client_id}/disclosures/{disclosure_id}/error": _on(
+        "disclosure_id", lambda k: k.made("/disclosures", k.disclosure()), REASON
+    ),
     "POST /v1/clients/{client_id}/goals": _sends(GOAL),
     "POST /v1/clients/{client_id}/goals/{goal_id}/changes": _onto("goal_id", "/goals", GOAL, {"change": "achieve"}),
     "POST /v1/clients/{client_id}/goals/{goal_id}/ratings": _onto("goal_id", "/goals", GOAL, {"value": 1}),

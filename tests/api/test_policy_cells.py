@@ -37,6 +37,11 @@ GET    /v1/clients/{client_id}/timeline                       therapist:team:TRE
 GET    /v1/clients/{client_id}/notes/{note_id}                therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team:TREAT
 GET    /v1/clients/{client_id}/access-report                  therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/disclosures                    therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+GET    /v1/clients/{client_id}/disclosures/letter             records_clerk:any:PATRQT
+POST   /v1/clients/{client_id}/disclosures                    therapist:team records_clerk:any
+POST   /v1/clients/{client_id}/disclosures/{disclosure_id}/error  therapist:team records_clerk:any
 GET    /v1/clients/{client_id}/access-report                  privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 PATCH  /v1/clients/{client_id}/identity                       front_desk:any therapist:team
 PUT    /v1/clients/{client_id}/care-team/members/{staff_id}       front_desk:any administrator:any therapist:team
@@ -309,6 +314,8 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/notes/{note_id}": "note.view",
         "GET /v1/clients/{client_id}/notes/{note_id}/draft": "note.draft.view",
         "GET /v1/clients/{client_id}/access-report": "client.access_report",
+        "GET /v1/clients/{client_id}/disclosures": "client.disclosures",
+        "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",
     }
     for cell in read:
         assert by_who_and_purpose[actions[cell.operation], cell.role.value, cell.client, cell.purpose] == 1, cell

@@ -13,12 +13,12 @@ from records.actors import Role
 from records.errors import NotStored, OutcomeUnknown
 from records.policy import TABLE
 from records.service import Service
-from tests.api.caller import GENEROUS, OFFICER, Served, T
+from tests.api.caller import CLERK, GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
-OFFICERS = "/v1/audit/patterns"
-"""What only the privacy officer reads; a therapist reads the rest."""
+OTHERS = {"/v1/audit/patterns": OFFICER, "/disclosures/letter": CLERK}
+"""How an address ends that a therapist does not read → who does."""
 
 
 def declarations(served: Served) -> dict[str, Declared]:
@@ -63,7 +63,7 @@ def readings(served: Served) -> list[str]:
 
 def reader_of(path: str) -> Role:
     """Return who may read an address."""
-    return OFFICER if path.startswith(OFFICERS) else T
+    return next((role for end, role in OTHERS.items() if path.endswith(end)), T)
 
 
 def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:
