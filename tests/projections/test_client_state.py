@@ -26,7 +26,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "3f1bf2844528", "roster": "b7baf2b2e599"}
+LAYOUTS = {"view:client": "bc973c926c24", "roster": "486d2e82b341"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
