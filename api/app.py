@@ -38,6 +38,7 @@ from api import (
     notes,
     patterns,
     sessions,
+    spot_checks,
     timeline,
 )
 from api.calls import EXTENSION, Clinic, Door, request_id
@@ -63,6 +64,7 @@ CONCEPTS = (
     access_report,
     caseload,
     patterns,
+    spot_checks,
     health,
     documents,
 )

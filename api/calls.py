@@ -245,6 +245,8 @@ class Change:
     def _standing_version(self, target: UUID, subject: UUID, kind: StreamKind) -> int:
         if kind is StreamKind.TEAM:
             return self.service.directory.team(target).version
+        if kind is StreamKind.CLINIC:
+            return self.service.directory.clinic.draws[subject].version
         return _version_of(self.service.client(target), subject)
 
 

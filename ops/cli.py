@@ -30,6 +30,7 @@ COMMANDS = {
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
     "patterns": "ops.commands.patterns",
+    "spot-checks": "ops.commands.spot_checks",
     "disclosures": "ops.commands.disclosures",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",

@@ -22,9 +22,11 @@ from ops.exits import CommandFailed, Exit
 from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
 from projections.patterns_report import address_digest
+from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
 from records.errors import InvalidContent, UnknownItem
 from records.request import Request
+from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
 from records.staff import create_account, disable_account, issue_token, record_ties, revoke_token
 
 Progress = Callable[[int, int], None]
@@ -175,6 +177,34 @@ def _patterns(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Pr
     )
 
 
+def _draw_spot_checks(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    service = clinic.service
+    # Drawing opens entries, so who may not draw is turned away before.
+    service.admit(draw_spot_check.permission, None, request)
+    draw_id, seed = uuid.uuid4(), secrets.token_bytes(SEED_BYTES)
+    record = service.directory.clinic
+    after, upto = record.drawn_upto, service.reader.position()
+    entries, readers = gather(service.reader, seed, after, upto, record.policy.spot_check_size)
+    drawn = {"draw_id": draw_id, "seed": seed, "after": after, "upto": upto, "entries": entries, "readers": readers}
+    service.transact(service.streams.clinic, draw_spot_check, request, **drawn)
+    return {"id": draw_id}
+
+
+def _list_spot_checks(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(SPOT_CHECKS, request, Purpose.HCOMPL, open=arguments["open"])
+
+
+def _decide_spot_check(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    draw_id = _id(arguments["draw"], "spot check")
+    decided: dict[str, Any] = {
+        "index": arguments["index"],
+        "outcome": arguments["outcome"],
+        "ground": arguments["ground"],
+    }
+    clinic.service.transact(clinic.service.streams.clinic, decide_spot_check, request, draw_id=draw_id, **decided)
+    return {"id": draw_id, **decided}
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -197,6 +227,9 @@ DUTIES: dict[str, Duty] = {
     "rebuild": _rebuild,
     "audit.page": _audit,
     "audit.patterns": _patterns,
+    "spot_checks.draw": _draw_spot_checks,
+    "spot_checks.list": _list_spot_checks,
+    "spot_checks.decide": _decide_spot_check,
     "disclosures.letter": _letter,
 }
 """Every duty by name."""

@@ -34,6 +34,7 @@ from records.access import AccessRecorded
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.event import Event, Recorded
+from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
@@ -58,6 +59,7 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
     *CLINIC_EVENTS,
+    *SPOT_CHECK_EVENTS,
 )
 
 PLACE = "view:client"

@@ -31,6 +31,7 @@ from records.notes import EVENTS as NOTE_EVENTS
 from records.registration import ClientIdentityChanged, ClientRegistered
 from records.risk import RiskAssessed, RiskPromptCleared
 from records.sessions import SessionBreachRecorded, SessionHeld
+from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
@@ -192,6 +193,7 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
     *CLINIC_EVENTS,
+    *SPOT_CHECK_EVENTS,
 )
 
 

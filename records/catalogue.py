@@ -28,6 +28,7 @@ from records import (
     registration,
     risk,
     sessions,
+    spot_checks,
     staff,
 )
 from records.errors import UnknownTopic
@@ -49,6 +50,7 @@ CONCEPTS = (
     care_team,
     staff,
     clinic,
+    spot_checks,
 )
 
 CATALOGUE: dict[str, type[Event]] = {topic_of(cls): cls for concept in CONCEPTS for cls in concept.EVENTS}

@@ -107,7 +107,13 @@ TABLE: dict[str, dict[Role, Grant]] = {
     },
     "audit.view": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "audit.patterns": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "audit.spot_checks": {
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.OPERATOR: Grant(frozenset(), _HCOMPL),
+    },
     # the clinic itself
+    "spot_check.draw": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
+    "spot_check.decide": {Role.PRIVACY_OFFICER: _ANYONE},
     "account.create": _ACCOUNTS,
     "account.change": _ACCOUNTS,
     "account.list": _ACCOUNTS,

@@ -30,6 +30,10 @@ POST   /v1/clients                                            front_desk:any the
 GET    /v1/clients                                            front_desk:any:TREAT therapist:any:TREAT
 GET    /v1/clients                                            supervisor:any:HQUALIMP records_clerk:any:PATRQT
 GET    /v1/caseload                                           therapist:any:TREAT supervisor:any:HQUALIMP
+GET    /v1/audit/spot-checks                                  privacy_officer:any:HCOMPL
+GET    /v1/audit/spot-checks/{draw_id}                        privacy_officer:any:HCOMPL
+POST   /v1/audit/spot-checks                                  privacy_officer:any
+POST   /v1/audit/spot-checks/{draw_id}/decisions              privacy_officer:any
 GET    /v1/audit/patterns                                     privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP

@@ -17,8 +17,8 @@ from tests.api.caller import CLERK, GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
-OTHERS = {"/v1/audit/patterns": OFFICER, "/disclosures/letter": CLERK}
-"""How an address ends that a therapist does not read → who does."""
+OTHERS = {"/v1/audit/patterns": OFFICER, "/v1/audit/spot-checks": OFFICER, "/disclosures/letter": CLERK}
+"""Part of an address that a therapist does not read → who does."""
 
 
 def declarations(served: Served) -> dict[str, Declared]:
@@ -51,11 +51,15 @@ def readings(served: Served) -> list[str]:
     draft = uuid4()
     text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
     served.call("PUT", served.of(f"/notes/{draft}/draft"), text)
+    assert served.get().status_code == 200
+    drawn = uuid4()
+    assert served.call("POST", "/v1/audit/spot-checks", {"id": str(drawn)}, by=OFFICER).status_code == 201
     found = []
     for rule in served.app.url_map.iter_rules():
         if served.app.view_functions[rule.endpoint].declared.kind == "reading":  # type: ignore[attr-defined]  # as above
             note_id = str(draft if rule.rule.endswith("/draft") else note)
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
+            path = path.replace("<uuid:draw_id>", str(drawn))
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found
@@ -63,7 +67,7 @@ def readings(served: Served) -> list[str]:
 
 def reader_of(path: str) -> Role:
     """Return who may read an address."""
-    return next((role for end, role in OTHERS.items() if path.endswith(end)), T)
+    return next((role for part, role in OTHERS.items() if part in path), T)
 
 
 def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:

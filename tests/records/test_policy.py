@@ -24,6 +24,7 @@ account.ties              operator:any privacy_officer:any
 assessment.error          therapist:team
 assessment.record         therapist:team
 audit.patterns            operator:any:HCOMPL privacy_officer:any:HCOMPL
+audit.spot_checks         operator:any:HCOMPL privacy_officer:any:HCOMPL
 audit.view                operator:any:HCOMPL privacy_officer:any:HCOMPL
 care_team.change          administrator:any front_desk:any operator:any therapist:team
 caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
@@ -64,6 +65,8 @@ session.attend            front_desk:any therapist:team
 session.book              front_desk:any therapist:team
 session.cancel            front_desk:any therapist:team
 session.hold              therapist:team
+spot_check.decide         privacy_officer:any
+spot_check.draw           operator:any privacy_officer:any
 token.issue               administrator:any operator:any
 token.revoke              administrator:any operator:any
 views.rebuild              administrator:any operator:any
