@@ -185,7 +185,14 @@ def _draw_spot_checks(clinic: Clinic, request: Request, _: dict[str, Any], __: P
     record = service.directory.clinic
     after, upto = record.drawn_upto, service.reader.position()
     entries, readers = gather(service.reader, seed, after, upto, record.policy.spot_check_size)
-    drawn = {"draw_id": draw_id, "seed": seed, "after": after, "upto": upto, "entries": entries, "readers": readers}
+    drawn: dict[str, Any] = {
+        "draw_id": draw_id,
+        "seed": seed,
+        "after": after,
+        "upto": upto,
+        "entries": entries,
+        "readers": readers,
+    }
     service.transact(service.streams.clinic, draw_spot_check, request, **drawn)
     return {"id": draw_id}
 
