@@ -200,12 +200,16 @@ def _as_html(blocks: list[Block], closing: list[str]) -> str:
     for number, (heading, lines) in enumerate(blocks):
         level = "h1" if number == 0 else "h2"
         told = f"<{level}>{escape(heading)}</{level}>\n" if heading else ""
-        said = [f"<b>{escape(label)}:</b> {escape(text)}" if label else escape(text) for label, text in lines]
-        parts.append(f"{told}<p>{'<br>'.join(said)}</p>".replace("\n", "<br>\n"))
+        said = [f"<b>{escape(label)}:</b> {_in_html(text)}" if label else _in_html(text) for label, text in lines]
+        parts.append(f"{told}<p>{'<br>'.join(said)}</p>")
     parts += [f"<p>{escape(line)}</p>" for line in closing]
     style = "body{font-family:serif;max-width:40em;margin:2em auto}"
     head = f'<meta charset="utf-8"><title>Accounting of disclosures</title><style>{style}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _in_html(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
 
 
 # --- what both need

@@ -157,6 +157,8 @@ def test_the_letter_leaves_out_and_counts_what_was_entered_in_error(clinic: Staf
 
 def test_every_word_in_the_page_is_escaped(clinic: StaffedClinic) -> None:
     client = clinic.register(family=NASTY, given="Robin", address=NASTY)
+    page = letter(clinic, client).html
+    assert page.count("<br>") == page.count("<p>") + 1
     texts = ("recipient", "recipient_address", "description", "purpose", "reason")
     disclose(clinic, client, **dict.fromkeys(texts, NASTY))
     written = letter(clinic, client)
