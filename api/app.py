@@ -30,12 +30,15 @@ from api import (
     caseload,
     clients,
     consents,
+    disclosures,
     documents,
     episodes,
     goals,
     health,
     notes,
+    patterns,
     sessions,
+    spot_checks,
     timeline,
 )
 from api.calls import EXTENSION, Clinic, Door, request_id
@@ -57,8 +60,11 @@ CONCEPTS = (
     assessments,
     goals,
     notes,
+    disclosures,
     access_report,
     caseload,
+    patterns,
+    spot_checks,
     health,
     documents,
 )

@@ -24,13 +24,14 @@ from api.answers import Written, answer
 from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
+from projections.patterns_report import PatternsView
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
 from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
-from records.errors import NotPermitted, UnknownItem
+from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.event import StreamKind
 from records.reader import View
 from records.request import IdempotencyKey, Outcome, Request
@@ -54,6 +55,10 @@ class Clinic(Protocol):
     @property
     def roster(self) -> Roster:
         """Caseload and client list."""
+
+    @property
+    def patterns(self) -> PatternsView:
+        """Patterns in who looked."""
 
 
 class Door:
@@ -207,11 +212,11 @@ class Change:
         outcome = self.service.transact(target, decided, self.request, **self.body, **more)
         return self.written(outcome, target, subject, location, decided.on)
 
-    def refuse(self, client_id: UUID, refusal: UnknownItem) -> NoReturn:
+    def refuse(self, client_id: UUID, refusal: UnknownItem | InvalidContent) -> NoReturn:
         """Refuse what only HTTP can see to be wrong: first whether it would be permitted, then why not.
 
         Raises:
-            NotPermitted, UnknownItem: and the refusal is recorded.
+            NotPermitted, UnknownItem, InvalidContent: and the refusal is recorded.
         """
         decided = self._decision
         if decided is None:
@@ -240,6 +245,8 @@ class Change:
     def _standing_version(self, target: UUID, subject: UUID, kind: StreamKind) -> int:
         if kind is StreamKind.TEAM:
             return self.service.directory.team(target).version
+        if kind is StreamKind.CLINIC:
+            return self.service.directory.clinic.draws[subject].version
         return _version_of(self.service.client(target), subject)
 
 
@@ -252,6 +259,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.goals,
         record.notes,
         record.risk_assessments,
+        record.disclosures,
     )
     found = next((items[subject] for items in kinds if subject in items), None)
     return record.identity_version if found is None else int(found.version)

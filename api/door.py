@@ -97,7 +97,7 @@ def reads(
             return function(Reading(door, asked, purpose, parameters, scope), **path)
 
         operation = describe_reading(
-            function, query, described, names="client_id" in function.__annotations__, tagged=tagged
+            function, query, described, names=bool(set(function.__annotations__) - {"reading", "return"}), tagged=tagged
         )
         return _declare(route, Declared("reading", action), operation)
 

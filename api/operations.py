@@ -99,7 +99,7 @@ def describe_reading(
         function: the route, whose name becomes the operation's id.
         query: schema of the address's parameters.
         document: schema of the answer.
-        names: whether it names a client, and so may not find one.
+        names: whether the address names a client or an item, and so may not find one.
         tagged: whether the answer has an ETag.
     """
     parameters: list[Any] = [PURPOSE, {"in": "query", "schema": query}]

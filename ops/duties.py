@@ -19,11 +19,15 @@ from typing import Any
 import msgspec
 
 from ops.exits import CommandFailed, Exit
-from ops.wiring import Clinic
+from ops.wiring import ADDRESS_KEY, Clinic
+from projections.disclosures import ACCOUNTING
+from projections.patterns_report import address_digest
+from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
 from records.errors import InvalidContent, UnknownItem
 from records.request import Request
-from records.staff import create_account, disable_account, issue_token, revoke_token
+from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
+from records.staff import create_account, disable_account, issue_token, record_ties, revoke_token
 
 Progress = Callable[[int, int], None]
 """(done, of) → told while a long duty runs; `of` is 0 where it is not known."""
@@ -41,7 +45,16 @@ class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class PatternsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_at": "from", "to_at": "to"}):
+    """What patterns are looked for in; see `projections.patterns_report.PatternsReport`."""
+
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    staff: str | None = None
+
+
 # Worked out once, before threads use it.
+_PATTERNS_ASKED = msgspec.json.Decoder(PatternsAsked)
 _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
@@ -100,6 +113,19 @@ def _issue_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _:
     return {"id": token_id, "user": staff_id, "token": token, "expires_at": expires_at}
 
 
+def _record_ties(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id, client, address = _id(arguments["id"], "account"), arguments["client"], arguments["address"]
+    key = clinic.service.streams.service_key(ADDRESS_KEY)
+    clinic.service.transact(
+        staff_id,
+        record_ties,
+        request,
+        client_id=None if client is None else _id(client, "client"),
+        address_digest=None if address is None else address_digest(key, address),
+    )
+    return {"id": staff_id, "client": client is not None, "address": address is not None}
+
+
 def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     token_id = _id(arguments["id"], "token")
     clinic.service.admit("token.revoke", None, request)
@@ -144,6 +170,52 @@ def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progr
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
 
 
+def _patterns(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = _PATTERNS_ASKED.decode(msgspec.json.encode(arguments))
+    return clinic.service.view(
+        clinic.patterns, request, Purpose.HCOMPL, **msgspec.to_builtins(asked, builtin_types=(datetime,))
+    )
+
+
+def _draw_spot_checks(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    service = clinic.service
+    # Drawing opens entries, so who may not draw is turned away before.
+    service.admit(draw_spot_check.permission, None, request)
+    draw_id, seed = uuid.uuid4(), secrets.token_bytes(SEED_BYTES)
+    record = service.directory.clinic
+    after, upto = record.drawn_upto, service.reader.position()
+    entries, readers = gather(service.reader, seed, after, upto, record.policy.spot_check_size)
+    drawn: dict[str, Any] = {
+        "draw_id": draw_id,
+        "seed": seed,
+        "after": after,
+        "upto": upto,
+        "entries": entries,
+        "readers": readers,
+    }
+    service.transact(service.streams.clinic, draw_spot_check, request, **drawn)
+    return {"id": draw_id}
+
+
+def _list_spot_checks(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(SPOT_CHECKS, request, Purpose.HCOMPL, open=arguments["open"])
+
+
+def _decide_spot_check(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    draw_id = _id(arguments["draw"], "spot check")
+    decided: dict[str, Any] = {
+        "index": arguments["index"],
+        "outcome": arguments["outcome"],
+        "ground": arguments["ground"],
+    }
+    clinic.service.transact(clinic.service.streams.clinic, decide_spot_check, request, draw_id=draw_id, **decided)
+    return {"id": draw_id, **decided}
+
+
+def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
+
+
 def _id(text: str, kind: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
@@ -155,10 +227,16 @@ DUTIES: dict[str, Duty] = {
     "user.add": _add_user,
     "user.list": _list_users,
     "user.disable": _disable_user,
+    "user.ties": _record_ties,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "load": _load,
     "rebuild": _rebuild,
     "audit.page": _audit,
+    "audit.patterns": _patterns,
+    "spot_checks.draw": _draw_spot_checks,
+    "spot_checks.list": _list_spot_checks,
+    "spot_checks.decide": _decide_spot_check,
+    "disclosures.letter": _letter,
 }
 """Every duty by name."""

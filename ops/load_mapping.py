@@ -85,7 +85,8 @@ BREACH = "Held without it, as the earlier record tells; nobody wrote down why."
 def policy_for(policy: ClinicPolicy) -> ClinicPolicy:
     """Return the policy under which the file's clinic worked.
 
-    Remote sessions are covered by the consent to treatment, and the names of the modalities are methods.
+    Remote sessions are covered by the consent to treatment, and the names of the modalities are methods. Sessions take
+    place at every hour of day and night, so no reading is out of hours.
     """
     required = {
         act: tuple(kind for kind in kinds if kind != TELEHEALTH) for act, kinds in policy.required_consents.items()
@@ -94,4 +95,6 @@ def policy_for(policy: ClinicPolicy) -> ClinicPolicy:
         policy,
         required_consents={act: kinds for act, kinds in required.items() if kinds},
         methods=tuple(dict.fromkeys((*policy.methods, *METHODS))),
+        open_from_hour=0,
+        open_until_hour=24,
     )

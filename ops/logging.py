@@ -33,6 +33,13 @@ CODES = {
     "alarm.http.defect": "A request met an unforeseen error in the application: `error`, `where` and `request_id`.",
     "alarm.http.integrity": "A request met altered data or a missing key: `error` and `request_id`.",
     "alarm.seal-broken": "A stored event is not what was written or does not open: `index` in the ledger and `error`.",
+    "alarm.stray-rows": "The log holds events that no ledger entry names: `rows`. They are nobody's and are not read.",
+    "alarm.queue": "More changes wait for their commit than one commit takes: `figure`, `value`, `limit`.",
+    "alarm.checkpoint-lag": "The log runs ahead of its newest checkpoint: `figure`, `value`, `limit`.",
+    "alarm.anchor-age": "No checkpoint was kept elsewhere for too long: `figure`, `value` and `limit` in seconds.",
+    "alarm.unmeasured": "A figure could not be taken: `figure`, `error` and `at_code`.",
+    "watch.cleared": "A figure is back within its limit after an alarm: `figure` and `value`.",
+    "metrics.serving": "Metrics of this process are served: `bind`.",
     "library.message": "A library had something to say: `logger`, and `message` where it is known to hold no content.",
 }
 """Every code with its meaning, for the reference page."""

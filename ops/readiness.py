@@ -34,11 +34,15 @@ class Readiness:
         self._broken = False
         self._found: tuple[str, ...] = ()
         self._until = float("-inf")
+        self.counts: Callable[[str], None] | None = None
+        """Counts alarms by their code, where somebody wants it."""
 
     def alarm(self, code: str, facts: dict[str, object]) -> None:
         """Log an alarm; one about integrity makes the service not ready."""
         if code in _INTEGRITY and not self._broken:
             self._broken, self._until = True, float("-inf")
+        if self.counts is not None:
+            self.counts(code)
         alarm(code, facts)
 
     def faults(self, clinic: Clinic) -> tuple[str, ...]:

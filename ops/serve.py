@@ -29,6 +29,7 @@ from ops.control import ControlServer
 from ops.exits import CommandFailed, Exit
 from ops.logging import configure_logging, library_config, log
 from ops.opening import open_from
+from ops.overseer import Overseer
 from ops.process_guards import end_with_parent
 from ops.readiness import Readiness
 from ops.settings import Bind, Settings
@@ -108,14 +109,16 @@ def _serve_here(
     clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None], extend: Extend | None
 ) -> None:
     control = _control(clinic, settings)
+    overseer = Overseer(clinic, settings, readiness)
     try:
-        wsgi = make_wsgi(clinic, settings, readiness, extend)
+        wsgi = make_wsgi(clinic, settings, readiness, extend, overseer.observe)
         spare_collector()
         log("info", "serve.ready")
         ready()
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)
         log("info", "serve.stopped")
     finally:
+        overseer.close()
         if control is not None:
             control.close()
 

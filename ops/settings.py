@@ -72,6 +72,12 @@ SETTINGS = (
     Setting("WORKERS", "1", "Serving processes, 1 to 64. More than one needs PostgreSQL."),
     Setting("LOG_LEVEL", "info", "What the service logs on stderr: debug, info, warning or error."),
     Setting(
+        "METRICS_BIND",
+        "",
+        "Loopback address and port on which `serve` tells metrics for Prometheus; needs the extra `metrics`. Absent,"
+        " there are none. With several workers each takes the next free port.",
+    ),
+    Setting(
         "BENCH_DATABASE_URL", "", "A PostgreSQL that `wellkept bench` may fill, for the benchmark only.", secret=True
     ),
     Setting("ANCHOR", "", "A place elsewhere for checkpoints of the log.", used=False),
@@ -111,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     workers: int
     log_level: str
+    metrics_bind: Bind | None = None
     bench_database_url: str | None = None
     anchor: str | None = None
     session_minutes: int
@@ -199,6 +206,7 @@ def read_settings() -> Settings:
             threads=env.int("THREADS", 16, validate=between(1, 256)),
             workers=env.int("WORKERS", 1, validate=between(1, 64)),
             log_level=env.str("LOG_LEVEL", "info", validate=one_of(LOG_LEVELS)),
+            metrics_bind=_metrics_bind(env),
             bench_database_url=_text(env, "BENCH_DATABASE_URL"),
             anchor=_text(env, "ANCHOR"),
             session_minutes=env.int("SESSION_MINUTES", 30, validate=between(1, 1440)),
@@ -217,8 +225,8 @@ def read_settings() -> Settings:
     return settings
 
 
-def parse_bind(text: str) -> Bind:
-    """Return host and port of `host:port`.
+def parse_bind(text: str, name: str = "BIND") -> Bind:
+    """Return host and port of `host:port`; `name` is the setting's.
 
     Raises:
         SettingsError: it is not an IP address (or `localhost`) with a port.
@@ -231,7 +239,7 @@ def parse_bind(text: str) -> Bind:
         if not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise ValueError
     except ValueError:
-        raise SettingsError("WELLKEPT_BIND must be an IP address or localhost, a colon and a port") from None
+        raise SettingsError(f"{PREFIX}{name} must be an IP address or localhost, a colon and a port") from None
     return Bind(host, int(port))
 
 
@@ -243,6 +251,14 @@ def _text(env: Env, name: str) -> str | None:
 def _path(env: Env, name: str) -> Path | None:
     text = _text(env, name)
     return Path(text) if text else None
+
+
+def _metrics_bind(env: Env) -> Bind | None:
+    text = _text(env, "METRICS_BIND")
+    bind = None if text is None else parse_bind(text, "METRICS_BIND")
+    if bind is not None and not bind.is_loopback:
+        raise SettingsError("WELLKEPT_METRICS_BIND must be a loopback address, since nobody signs in there")
+    return bind
 
 
 def _networks(env: Env) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from projections.audit_index import AuditIndex
+from projections.patterns_report import PatternsView
 from projections.roster import Roster
 from records.actors import Actor, Role
 from records.clinic import found_clinic
@@ -38,6 +39,8 @@ from records.store.sqlite import SqliteStore
 from records.store.unit import CreatedKey, Unit
 
 FORMAT = "wellkept-data/1"
+ADDRESS_KEY = "staff-address"
+"""Label of the service key under which addresses of staff are digested."""
 _ENTRIES_AT_ONCE = 10_000
 
 
@@ -81,6 +84,7 @@ class Clinic(NamedTuple):
     paths: Paths
     roster: Roster
     audit_index: AuditIndex
+    patterns: PatternsView
 
     def close(self) -> None:
         """Close the log and forget the keys."""
@@ -221,7 +225,8 @@ def open_clinic(
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index)
+    patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
+    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, patterns)
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

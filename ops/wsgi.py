@@ -23,6 +23,7 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 from ops.logging import configure_logging, log, place_of
 from ops.one_core import settle_thread
 from ops.opening import open_from
+from ops.overseer import Overseer
 from ops.process_guards import guard_process
 from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
@@ -33,6 +34,8 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 COLLECT_AFTER = (20_000, 20, 20)
 """Allocations before a young collection; young ones before a middle one; middle ones before a whole one."""
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Observe = Callable[[str, int, float], None]
+"""Is told method, status and seconds of each answer."""
 Extend = Callable[[Any], None]
 """Adds routes to an app before it is served, as the benchmark does with its constant document."""
 
@@ -52,7 +55,8 @@ def application() -> Wsgi:
 def open_wsgi(settings: Settings) -> Wsgi:
     """Open the clinic of the settings for as long as the process runs, and return its application."""
     readiness = Readiness()
-    served = make_wsgi(open_from(settings, told=readiness.alarm), settings, readiness)
+    clinic = open_from(settings, told=readiness.alarm)
+    served = make_wsgi(clinic, settings, readiness, observe=Overseer(clinic, settings, readiness).observe)
     spare_collector()
     return served
 
@@ -68,8 +72,14 @@ def spare_collector() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: Extend | None = None) -> Wsgi:
-    """Return the application of an open clinic; `extend` may add routes to it."""
+def make_wsgi(
+    clinic: Clinic,
+    settings: Settings,
+    readiness: Readiness,
+    extend: Extend | None = None,
+    observe: Observe | None = None,
+) -> Wsgi:
+    """Return the application of an open clinic; `extend` may add routes to it, `observe` is told of each answer."""
     from api.app import create_app
 
     # Whoever lists clients first should not be the one who waits for all of them to be read.
@@ -78,7 +88,7 @@ def make_wsgi(clinic: Clinic, settings: Settings, readiness: Readiness, extend: 
     if extend is not None:
         extend(app)
     words = {word for rule in app.url_map.iter_rules() for word in rule.rule.split("/") if not word.startswith("<")}
-    wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug")
+    wsgi = _edge(app.wsgi_app, frozenset(words), verbose=settings.log_level == "debug", observe=observe)
     if settings.workers == 1:
         wsgi = _on_one_core(wsgi)
     if settings.trusted_proxies:
@@ -96,7 +106,7 @@ def _on_one_core(inner: Wsgi) -> Wsgi:
     return settled
 
 
-def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
+def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool, observe: Observe | None = None) -> Wsgi:
     """Wrap an application: log what failed (and, verbose, everything), and let no error text out."""
 
     def edge(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -117,6 +127,8 @@ def _edge(inner: Wsgi, words: frozenset[str], *, verbose: bool) -> Wsgi:
             problem = {"type": "/problems/defect", "title": "Defect", "status": 500, "request_id": request_id}
             body = [msgspec.json.encode(problem)]
         status = int(answered[-1][:3])
+        if observe is not None:
+            observe(_fixed_method(environ), status, time.perf_counter() - began)
         if status >= 500 or verbose:
             log(
                 "error" if status >= 500 else "debug",

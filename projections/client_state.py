@@ -21,6 +21,7 @@ from projections.sections import (
     assessments,
     consents,
     corrections,
+    disclosures,
     episodes,
     goals,
     identity,
@@ -34,6 +35,7 @@ from records.access import AccessRecorded
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.event import Event, Recorded
+from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
@@ -46,6 +48,7 @@ SECTIONS = {
     "goals": goals.SHOWS,
     "notes": notes.SHOWS,
     "notes_due": notes_due.SHOWS,
+    "disclosures": disclosures.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
 }
@@ -58,6 +61,7 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
     *CLINIC_EVENTS,
+    *SPOT_CHECK_EVENTS,
 )
 
 PLACE = "view:client"
@@ -78,6 +82,7 @@ class ClientState(msgspec.Struct, kw_only=True):
     goals: goals.State = msgspec.field(default_factory=goals.State)
     notes: notes.State = msgspec.field(default_factory=notes.State)
     notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
+    disclosures: disclosures.State = msgspec.field(default_factory=disclosures.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)
 

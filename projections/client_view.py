@@ -25,6 +25,7 @@ from projections.client_state import SNAPSHOT, ClientState, counts, fold
 from projections.sections import (
     assessments,
     consents,
+    disclosures,
     episodes,
     goals,
     identity,
@@ -35,6 +36,7 @@ from projections.sections import (
 )
 from projections.sections.assessments import MeasureItem
 from projections.sections.consents import ConsentItem, DeskConsent
+from projections.sections.disclosures import DisclosureItem
 from projections.sections.episodes import EpisodeItem
 from projections.sections.goals import GoalsShown
 from projections.sections.identity import IdentityItem
@@ -91,6 +93,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         notes_due: sessions whose note should have been signed by now, the oldest first.
         notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
             history has them.
+        disclosures: the last five that were recorded, also those entered in error, marked.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -115,6 +118,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     notes: tuple[NoteItem, ...] = ()
     notes_due: tuple[NoteDue, ...] = ()
     notes_in_error: int = 0
+    disclosures: tuple[DisclosureItem, ...] = ()
     care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
 
@@ -235,6 +239,7 @@ def render_clinical(
         notes=notes.render(state.notes, viewing),
         notes_due=notes_due.render(state.notes_due, viewing.policy, viewing.passed),
         notes_in_error=state.notes.in_error,
+        disclosures=disclosures.render(state.disclosures, viewing),
         care_team=team,
         gaps=tuple(state.gaps),
     )

@@ -26,6 +26,7 @@ from records.breaches import SessionBreachReviewed
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
+from records.disclosures import EVENTS as DISCLOSURE_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
@@ -33,6 +34,7 @@ from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, N
 from records.registration import ClientIdentityChanged, ClientRegistered
 from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
+from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
@@ -49,7 +51,8 @@ class RosterState(msgspec.Struct, kw_only=True):
 
     Attributes:
         prompts: open risk prompts, assessment → when it was filled in.
-        episodes: episode → whether it is open.
+        address: as it was given, for comparing.
+        episodes: episode → when it began, and when it ended; None while it is open.
         bookings: session → when it is to begin.
         notes_due: what tells which sessions wait for a note, as in `projections.sections.notes_due`.
         held: the last sessions that were held → when each began.
@@ -61,8 +64,9 @@ class RosterState(msgspec.Struct, kw_only=True):
     given: str = ""
     preferred_name: str | None = None
     birth_date: str | None = None
+    address: str | None = None
     prompts: dict[UUID, datetime] = msgspec.field(default_factory=dict)
-    episodes: dict[UUID, bool] = msgspec.field(default_factory=dict)
+    episodes: dict[UUID, tuple[datetime, datetime | None]] = msgspec.field(default_factory=dict)
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
     held: dict[UUID, datetime] = msgspec.field(default_factory=dict)
@@ -82,7 +86,7 @@ class RosterState(msgspec.Struct, kw_only=True):
         """`open` where an episode is, `closed` where all are, None without one."""
         if not self.episodes:
             return None
-        return "open" if any(self.episodes.values()) else "closed"
+        return "open" if any(end is None for _, end in self.episodes.values()) else "closed"
 
     def next_booking(self, at: datetime) -> datetime | None:
         """Return when the next booked session begins."""
@@ -112,11 +116,15 @@ def search_words(text: str) -> tuple[str, ...]:
 def _registered(state: RosterState, event: ClientRegistered, recorded: Recorded) -> None:
     identity = event.identity
     state.family, state.given = identity.family, identity.given
-    state.preferred_name, state.birth_date = identity.preferred_name, identity.birth_date
+    state.preferred_name, state.birth_date, state.address = (
+        identity.preferred_name,
+        identity.birth_date,
+        identity.address,
+    )
 
 
 def _identity_changed(state: RosterState, event: ClientIdentityChanged, recorded: Recorded) -> None:
-    for name in ("family", "given", "preferred_name", "birth_date"):
+    for name in ("family", "given", "preferred_name", "birth_date", "address"):
         value = getattr(event.changes, name)
         if value is not UNSET:
             setattr(state, name, value)
@@ -142,11 +150,12 @@ def _risk_in_error(state: RosterState, event: RiskAssessmentEnteredInError, reco
 
 
 def _opened(state: RosterState, event: EpisodeOpened, recorded: Recorded) -> None:
-    state.episodes[event.episode_id] = True
+    state.episodes[event.episode_id] = (event.occurred_at, None)
 
 
 def _closed(state: RosterState, event: EpisodeClosed, recorded: Recorded) -> None:
-    state.episodes[event.episode_id] = False
+    begin, _ = state.episodes.get(event.episode_id, (event.occurred_at, None))
+    state.episodes[event.episode_id] = (begin, event.occurred_at)
 
 
 def _booked(state: RosterState, event: SessionBooked | SessionRescheduled, recorded: Recorded) -> None:
@@ -203,11 +212,12 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
 }
 
 IGNORED: tuple[type[Event], ...] = (
-    # What a caseload does not tell: consents, goals, texts, phases and breaches stand in the current view.
+    # What a caseload does not tell: consents, goals, texts, disclosures, phases and breaches stand in the current view.
     *CONSENT_EVENTS,
     *GOAL_EVENTS,
     NoteAddendumSigned,
     NoteAmended,
+    *DISCLOSURE_EVENTS,
     EpisodePhaseSet,
     EpisodeProtocolChanged,
     SessionBreachRecorded,
@@ -218,6 +228,7 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
     *CLINIC_EVENTS,
+    *SPOT_CHECK_EVENTS,
 )
 
 

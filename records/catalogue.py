@@ -22,12 +22,14 @@ from records import (
     care_team,
     clinic,
     consent,
+    disclosures,
     episodes,
     goals,
     notes,
     registration,
     risk,
     sessions,
+    spot_checks,
     staff,
 )
 from records.errors import UnknownTopic
@@ -45,10 +47,12 @@ CONCEPTS = (
     risk,
     goals,
     notes,
+    disclosures,
     access,
     care_team,
     staff,
     clinic,
+    spot_checks,
 )
 
 CATALOGUE: dict[str, type[Event]] = {topic_of(cls): cls for concept in CONCEPTS for cls in concept.EVENTS}

@@ -26,6 +26,7 @@ AssessmentStatus = Literal["recorded", "entered-in-error"]
 GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandoned", "entered-in-error"]
 RiskStatus = Literal["recorded", "entered-in-error"]
 NoteStatus = Literal["signed", "entered-in-error"]
+DisclosureStatus = Literal["made", "entered-in-error"]
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 """No living client was born before."""
@@ -171,6 +172,13 @@ class NoteState(msgspec.Struct, frozen=True, kw_only=True):
     addenda: tuple[UUID, ...] = ()
 
 
+class DisclosureState(msgspec.Struct, frozen=True, kw_only=True):
+    """One disclosure."""
+
+    version: int
+    status: DisclosureStatus = "made"
+
+
 Item = TypeVar("Item")
 
 
@@ -183,7 +191,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         identity_version: version of the last event that touched identity.
         registration_digest: what was registered, as a digest, so that the same registration sent again is known.
         birth_date: the earliest day that it can be; None where it is not known.
-        consents, episodes, sessions, assessments, goals, notes: items by id.
+        consents, episodes, sessions, assessments, goals, notes, disclosures: items by id.
         risk_assessments: whether each risk assessment stands.
         breaches: session id → what was missing when it was held, and whether that was reviewed.
     """
@@ -202,6 +210,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     risk_assessments: dict[UUID, RiskState] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, BreachState] = msgspec.field(default_factory=dict)
+    disclosures: dict[UUID, DisclosureState] = msgspec.field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -219,6 +228,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             goals=dict(self.goals),
             risk_assessments=dict(self.risk_assessments),
             notes=dict(self.notes),
+            disclosures=dict(self.disclosures),
             breaches=dict(self.breaches),
         )
 

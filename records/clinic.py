@@ -13,20 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from records.clinic_policy import ClinicPolicy
+from records.clinic_record import ClinicRecord
 from records.decision import Context, decision
 from records.errors import RuleBroken
 from records.event import Event, StreamKind
-
-
-class ClinicRecord(msgspec.Struct):
-    """The state of the clinic."""
-
-    version: int = 0
-    name: str = ""
-    policy: ClinicPolicy = msgspec.field(default_factory=ClinicPolicy)
 
 
 class ClinicFounded(Event, frozen=True, kw_only=True, tag="clinic.founded"):

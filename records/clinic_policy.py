@@ -60,6 +60,13 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         sign_within_hours: age at which a session without a signed note is a work-list item.
         lock_after_days: age at which that item is late.
         booking_horizon_days: the furthest ahead that a session may be booked.
+        open_from_hour, open_until_hour, open_weekdays: local hours and weekdays (0 is Monday) in which records are
+            opened for work; a reading outside them is one to look at.
+        bulk_clients_an_hour: so many records opened within an hour are no reason to look.
+        closed_reading_days: so long after the end of treatment its care team still opens the record.
+        spot_check_days: how often readings are drawn to be looked at.
+        spot_check_size: how many are drawn each time.
+        accounting_years: how far back an accounting of disclosures goes.
     """
 
     timezone: str = "Europe/London"
@@ -71,6 +78,14 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     sign_within_hours: int = 72
     lock_after_days: int = 7
     booking_horizon_days: int = 366
+    open_from_hour: int = 7
+    open_until_hour: int = 21
+    open_weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    bulk_clients_an_hour: int = 20
+    closed_reading_days: int = 30
+    spot_check_days: int = 7
+    spot_check_size: int = 10
+    accounting_years: int = 6
 
     def consents_for(self, *acts: str) -> tuple[str, ...]:
         """Return the consent kinds that the acts need, each once, in the order of the acts."""

@@ -18,7 +18,7 @@ import msgspec
 
 from records.actors import Actor, Relation
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved, TeamRecord
-from records.clinic import ClinicRecord
+from records.clinic_record import ClinicRecord
 from records.event import Recorded, StreamKind
 from records.staff import StaffRecord, TokenIssued
 

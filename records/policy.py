@@ -82,6 +82,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.addend": _CLINICAL_WRITE,
     "note.amend": _CLINICAL_WRITE,
     "note.error": _CLINICAL_WRITE,
+    "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     # readings
     "client.view": {**_CLINICAL_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _CLINICAL_READ,
@@ -92,6 +94,12 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
+    "client.disclosures": {
+        **_CLINICAL_READ,
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+    },
+    "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),
         Role.THERAPIST: Grant(frozenset(), _TREAT),
@@ -103,10 +111,18 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.SUPERVISOR: Grant(frozenset(), _HQUALIMP),
     },
     "audit.view": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "audit.patterns": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "audit.spot_checks": {
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.OPERATOR: Grant(frozenset(), _HCOMPL),
+    },
     # the clinic itself
+    "spot_check.draw": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
+    "spot_check.decide": {Role.PRIVACY_OFFICER: _ANYONE},
     "account.create": _ACCOUNTS,
     "account.change": _ACCOUNTS,
     "account.list": _ACCOUNTS,
+    "account.ties": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "token.issue": _ACCOUNTS,
     "token.revoke": _ACCOUNTS,
     "clinic.found": {Role.OPERATOR: _ANYONE},

@@ -23,6 +23,8 @@ from records.store.mapper import EventMapper
 from records.store.unit import RowPut, SealedRow, StoredRow
 from records.streams import Streams
 
+_ENTRIES_AT_ONCE = 10_000
+
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a reading asks for.
@@ -130,6 +132,17 @@ class Reader:
         ]
         opened.sort(key=lambda recorded: recorded.index)
         return opened, entries[-1][0] if entries else after
+
+    def access_indexes(self, after: int, upto: int) -> list[int]:
+        """Return the ledger indexes of every access entry with `after < index <= upto`. O(entries); opens nothing."""
+        found: list[int] = []
+        while after < upto:
+            entries = self._store.entries(after, min(_ENTRIES_AT_ONCE, upto - after))
+            if not entries:
+                break
+            found += [index for index, entry in entries if entry[7] == 2 and index <= upto]
+            after = entries[-1][0]
+        return found
 
     def moved_clients(self, after: int, limit: int) -> tuple[dict[UUID, int], int]:
         """Return record-class streams that got events after an index → last version, and the index read up to."""

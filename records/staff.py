@@ -6,6 +6,8 @@ Rules:
 - An account has one role. A disabled account signs nobody in and keeps its name in the history.
 - A token is known by its keyed digest only; it expires, and it can be revoked.
 - A person cannot disable or change the role of their own account.
+- Where a colleague is a client too, or shares an address with one, that is kept as an id and a keyed digest: enough for
+  the rules that watch readings (`projections.patterns`), and nothing to read.
 
 It does not check tokens against requests (`records.directory`), and it sends nothing.
 """
@@ -41,6 +43,8 @@ class StaffRecord(msgspec.Struct):
         staff_id: the stream's id.
         version: version of the last event; 0 where there is no account.
         name: the name that reports show.
+        client_id: the record of this person as a client, where there is one.
+        address_digest: keyed digest of the address, where it is known.
     """
 
     staff_id: UUID
@@ -49,6 +53,8 @@ class StaffRecord(msgspec.Struct):
     role: Role = Role.FRONT_DESK
     disabled: bool = False
     tokens: dict[UUID, TokenState] = msgspec.field(default_factory=dict)
+    client_id: UUID | None = None
+    address_digest: bytes | None = None
 
 
 # --- events
@@ -132,7 +138,28 @@ class TokenRevoked(Event, frozen=True, kw_only=True, tag="token.revoked"):
         record.version = version
 
 
-EVENTS = (AccountCreated, AccountRoleChanged, AccountDisabled, TokenIssued, TokenRevoked)
+class AccountTiesRecorded(Event, frozen=True, kw_only=True, tag="account.ties_recorded"):
+    """It was recorded how a member of staff is tied to clients; it replaces what was known before. Since 1.
+
+    Attributes:
+        client_id: the record of this person as a client, or None.
+        address_digest: keyed digest of the address, 32 bytes, or None.
+    """
+
+    stream_kind = StreamKind.STAFF
+    subject = "staff_id"
+    lifecycle = "amend"
+
+    staff_id: UUID
+    client_id: UUID | None = None
+    address_digest: bytes | None = None
+
+    def apply(self, record: StaffRecord, version: int) -> None:
+        """Set the ties."""
+        record.client_id, record.address_digest, record.version = self.client_id, self.address_digest, version
+
+
+EVENTS = (AccountCreated, AccountRoleChanged, AccountDisabled, AccountTiesRecorded, TokenIssued, TokenRevoked)
 
 # --- decisions
 
@@ -181,6 +208,26 @@ def disable_account(record: StaffRecord, context: Context) -> Sequence[Event]:
     """
     _open_account(record, context)
     return [] if record.disabled else [AccountDisabled(staff_id=record.staff_id, **context.stamp())]
+
+
+@decision("account.ties", on=StreamKind.STAFF)
+def record_ties(
+    record: StaffRecord, context: Context, *, client_id: UUID | None, address_digest: bytes | None
+) -> Sequence[Event]:
+    """Record how a member of staff is tied to clients; nothing to do where it is known.
+
+    Raises:
+        UnknownItem: no such account.
+        RuleBroken: `own-account`.
+    """
+    _open_account(record, context)
+    if (record.client_id, record.address_digest) == (client_id, address_digest):
+        return []
+    return [
+        AccountTiesRecorded(
+            staff_id=record.staff_id, client_id=client_id, address_digest=address_digest, **context.stamp()
+        )
+    ]
 
 
 @decision("token.issue", on=StreamKind.STAFF)

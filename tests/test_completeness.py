@@ -41,6 +41,7 @@ COMMANDS_ONLY = {
     "create_account": "wellkept user add",
     "disable_account": "wellkept user disable",
     "change_role": "no command changes a role yet; the decision is what a later one calls",
+    "record_ties": "wellkept user ties",
     "issue_token": "wellkept token issue",
     "revoke_token": "wellkept token revoke",
 }

@@ -38,7 +38,7 @@ COLUMNS = (
 )
 
 
-class _Moment(click.ParamType[datetime]):
+class Moment(click.ParamType[datetime]):
     """A date, or a time with its zone; a date alone begins at midnight UTC."""
 
     name = "time"
@@ -60,8 +60,8 @@ class _Moment(click.ParamType[datetime]):
 @data_option
 @click.option("--client", type=click.UUID, help="Only this client.")
 @click.option("--actor", help="Only this account's id, or operator:NAME.")
-@click.option("--from", "from_at", type=_Moment(), help="From this date or time on.")
-@click.option("--to", "to_at", type=_Moment(), help="Before this date or time.")
+@click.option("--from", "from_at", type=Moment(), help="From this date or time on.")
+@click.option("--to", "to_at", type=Moment(), help="Before this date or time.")
 @click.option("--format", "form", type=click.Choice(["text", "ndjson", "csv"]), default="text", show_default=True)
 @json_option
 @pass_settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ops.desk import perform
@@ -14,7 +16,7 @@ ROLES = [role.value for role in Role if role is not Role.OPERATOR]
 
 @click.group("user")
 def command() -> None:
-    """Accounts: add, list and disable them."""
+    """Accounts: add, list and disable them; record how they are tied to clients."""
 
 
 @command.command("add")
@@ -56,3 +58,23 @@ def disable(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
     disabled = perform(settings, "user.disable", {"id": id})
     put(disabled, as_json, disabled["id"])
     say("The account is closed.")
+
+
+@command.command("ties")
+@data_option
+@click.argument("id")
+@click.option("--client", type=click.UUID, help="The person's own record as a client.")
+@click.option(
+    "--address-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file with the person's address; a keyed digest of it is kept.",
+)
+@json_option
+@pass_settings
+def ties(settings: Settings, id: str, client: object | None, address_file: Path | None, as_json: bool) -> None:
+    """Record how a colleague is tied to clients; it replaces what was known. Without options nothing is."""
+    address = None if address_file is None else address_file.read_text("utf-8").strip()
+    told = {"id": id, "client": None if client is None else str(client), "address": address or None}
+    recorded = perform(settings, "user.ties", told)
+    put(recorded, as_json, recorded["id"])
+    say("The ties are recorded; wellkept patterns takes account of them.")

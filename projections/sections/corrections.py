@@ -14,6 +14,7 @@ import msgspec
 from projections.sections.viewing import Handler
 from records.assessments import AssessmentEnteredInError
 from records.consent import ConsentEnteredInError
+from records.disclosures import DisclosureEnteredInError
 from records.event import Event, Recorded
 from records.goals import GoalEnteredInError
 from records.notes import NoteAmended, NoteEnteredInError
@@ -52,6 +53,7 @@ SHOWS: dict[type, Handler] = {
     RiskAssessmentEnteredInError: _in_error,
     SessionEnteredInError: _in_error,
     GoalEnteredInError: _in_error,
+    DisclosureEnteredInError: _in_error,
 }
 
 

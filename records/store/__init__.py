@@ -40,6 +40,10 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def waiting(self) -> int:
+        """Return how many units of this process wait for their commit."""
+
+    @abstractmethod
     def head(self) -> LogHead:
         """Return where the log stands now, as committed."""
 

@@ -58,6 +58,10 @@ class GroupCommit:
         self._queue: deque[_Waiter] = deque()
         self._writing = False
 
+    def waiting(self) -> int:
+        """Return how many units wait, without those that are being written."""
+        return len(self._queue)
+
     def commit(self, unit: Unit) -> Committed:
         """Commit a unit; returns when it is durable.
 

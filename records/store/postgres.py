@@ -149,6 +149,10 @@ class PostgresStore(Store):
 
     # --- reading
 
+    def waiting(self) -> int:
+        """Return how many units wait; see `Store.waiting`."""
+        return self._group.waiting()
+
     def head(self) -> LogHead:
         """Return where the log stands, as the database says now."""
         rows = self._select("SELECT next_index, last_us, clinic_index FROM ledger_head", ())

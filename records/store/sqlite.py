@@ -233,6 +233,10 @@ class SqliteStore(Store):
 
     # --- reading
 
+    def waiting(self) -> int:
+        """Return how many units wait; see `Store.waiting`."""
+        return self._group.waiting()
+
     def head(self) -> LogHead:
         """Return where the log stands; a writing process knows it, a reading one asks."""
         return self._committed or self._stored_head()

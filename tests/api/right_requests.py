@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from projections.client_view import CLIENT_VIEW
 from records.actors import Actor, Role
 from records.care_team import Part
 from tests.api.caller import Served, ahead
@@ -44,6 +45,7 @@ class Kitchen:
         self._client_id = client_id
         self._token = token
         self._colleague = colleague
+        self._read = served.client_id
 
     def made(self, path: str, body: dict[str, Any], if_match: int | None = None) -> tuple[str, int]:
         """POST under the client; return id and version."""
@@ -103,6 +105,32 @@ class Kitchen:
         self._served.clinic.team(self._client_id, self._colleague, part)
         return self._colleague.id
 
+    def read_again(self) -> None:
+        """Open the record, so that there is a reading to draw."""
+        clinic = self._served.clinic
+        clinic.see(CLIENT_VIEW, self._read, by=clinic.staff[Role.THERAPIST])
+
+    def drawn(self) -> tuple[str, int]:
+        """Draw a spot check; return it and a reading of it."""
+        self.read_again()
+        officer = self._served.clinic.tokens[Role.PRIVACY_OFFICER]
+        made = self._served.call("POST", "/v1/audit/spot-checks", {}, by=None, token=officer)
+        assert made.status_code == 201, made.json
+        clinic = self._served.clinic.opened.service.directory.clinic
+        draw = list(clinic.draws)[-1]
+        return str(draw), next(iter(clinic.draws[draw].checks))
+
+    def disclosure(self) -> dict[str, Any]:
+        """Return a disclosure that the colleague answers for."""
+        return {
+            "recipient_kind": "court",
+            "recipient": CANARY,
+            "description": f"{CANARY}: a letter.",
+            "purpose": "A hearing.",
+            "basis": "court-order",
+            "authorised_by": self._colleague.id,
+        }
+
     @property
     def colleague(self) -> str:
         """Somebody with an account, whom a care team may take in."""
@@ -147,10 +175,20 @@ def _signs(kitchen: Kitchen) -> Right:
     return Right({"note_id": note}, {"text_sha256": digest})
 
 
+def _decides(kitchen: Kitchen) -> Right:
+    draw, index = kitchen.drawn()
+    return Right({"draw_id": draw}, {"index": index, "outcome": "in-order", "ground": "care"})
+
+
 RECIPES: dict[str, Recipe] = {
     "POST /v1/clients": lambda k: Right({}, {"id": str(uuid4()), "family": "Quillfeather", "given": CANARY}),
     "GET /v1/clients": _nothing,
     "GET /v1/caseload": _nothing,
+    "GET /v1/audit/patterns": _nothing,
+    "GET /v1/audit/spot-checks": _nothing,
+    "GET /v1/audit/spot-checks/{draw_id}": lambda k: Right({"draw_id": k.drawn()[0]}),
+    "POST /v1/audit/spot-checks": lambda k: k.read_again() or Right({}, {}),
+    "POST /v1/audit/spot-checks/{draw_id}/decisions": _decides,
     "GET /v1/clients/{client_id}": _nothing,
     "GET /v1/clients/{client_id}/timeline": _nothing,
     "GET /v1/clients/{client_id}/access-report": _nothing,
@@ -195,6 +233,12 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/risk-assessments": _sends(RISK),
     "POST /v1/clients/{client_id}/risk-assessments/{risk_id}/error": _onto(
         "risk_id", "/risk-assessments", RISK, REASON
+    ),
+    "GET /v1/clients/{client_id}/disclosures": _nothing,
+    "GET /v1/clients/{client_id}/disclosures/letter": _nothing,
+    "POST /v1/clients/{client_id}/disclosures": lambda k: Right({}, k.disclosure()),
+    "POST /v1/clients/{client_id}/disclosures/{disclosure_id}/error": _on(
+        "disclosure_id", lambda k: k.made("/disclosures", k.disclosure()), REASON
     ),
     "POST /v1/clients/{client_id}/goals": _sends(GOAL),
     "POST /v1/clients/{client_id}/goals/{goal_id}/changes": _onto("goal_id", "/goals", GOAL, {"change": "achieve"}),

@@ -30,12 +30,22 @@ POST   /v1/clients                                            front_desk:any the
 GET    /v1/clients                                            front_desk:any:TREAT therapist:any:TREAT
 GET    /v1/clients                                            supervisor:any:HQUALIMP records_clerk:any:PATRQT
 GET    /v1/caseload                                           therapist:any:TREAT supervisor:any:HQUALIMP
+GET    /v1/audit/spot-checks                                  privacy_officer:any:HCOMPL
+GET    /v1/audit/spot-checks/{draw_id}                        privacy_officer:any:HCOMPL
+POST   /v1/audit/spot-checks                                  privacy_officer:any
+POST   /v1/audit/spot-checks/{draw_id}/decisions              privacy_officer:any
+GET    /v1/audit/patterns                                     privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/timeline                       therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/notes/{note_id}                therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team:TREAT
 GET    /v1/clients/{client_id}/access-report                  therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/disclosures                    therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+GET    /v1/clients/{client_id}/disclosures/letter             records_clerk:any:PATRQT
+POST   /v1/clients/{client_id}/disclosures                    therapist:team records_clerk:any
+POST   /v1/clients/{client_id}/disclosures/{disclosure_id}/error  therapist:team records_clerk:any
 GET    /v1/clients/{client_id}/access-report                  privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 PATCH  /v1/clients/{client_id}/identity                       front_desk:any therapist:team
 PUT    /v1/clients/{client_id}/care-team/members/{staff_id}       front_desk:any administrator:any therapist:team
@@ -313,6 +323,8 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/notes/{note_id}": "note.view",
         "GET /v1/clients/{client_id}/notes/{note_id}/draft": "note.draft.view",
         "GET /v1/clients/{client_id}/access-report": "client.access_report",
+        "GET /v1/clients/{client_id}/disclosures": "client.disclosures",
+        "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",
     }
     for cell in read:
         assert by_who_and_purpose[actions[cell.operation], cell.role.value, cell.client, cell.purpose] == 1, cell

@@ -14,7 +14,19 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from records import assessments, bookings, breaches, consent, episodes, goals, notes, registration, risk, sessions
+from records import (
+    assessments,
+    bookings,
+    breaches,
+    consent,
+    disclosures,
+    episodes,
+    goals,
+    notes,
+    registration,
+    risk,
+    sessions,
+)
 from records.actors import Actor, Role
 from records.client_record import ClientRecord
 from records.clinic_policy import ClinicPolicy
@@ -379,6 +391,30 @@ def _note_error(history: History, a: int, b: int) -> None:
     history.do(notes.mark_note_entered_in_error, item="notes", item_id=_id(7, a), note_id=_id(7, a), reason=_text(b))
 
 
+def _disclose(history: History, a: int, b: int) -> None:
+    history.do(
+        disclosures.record_disclosure,
+        disclosure_id=_id(8, a),
+        recipient_kind="court",
+        recipient=_text(a),
+        description=_text(b),
+        purpose=_text(a),
+        basis=("court-order", "unauthorised")[b % 2],
+        reason=_text(b),
+        authorised_by=THERAPIST.id,
+    )
+
+
+def _disclosure_error(history: History, a: int, b: int) -> None:
+    history.do(
+        disclosures.mark_disclosure_entered_in_error,
+        item="disclosures",
+        item_id=_id(8, a),
+        disclosure_id=_id(8, a),
+        reason=_text(b),
+    )
+
+
 STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _identity,
     _consent,
@@ -415,6 +451,8 @@ STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _addend,
     _amend,
     _note_error,
+    _disclose,
+    _disclosure_error,
 )
 
 

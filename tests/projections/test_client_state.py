@@ -29,7 +29,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "85a0c1339183", "roster": "41d94fcd97b0"}
+LAYOUTS = {"view:client": "a7f2ef30e8fe", "roster": "61e3dd1650a6"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from records.actors import Actor, Role
-from records.clinic import ClinicFounded, ClinicPolicyChanged, ClinicRecord, change_policy, found_clinic
+from records.clinic import ClinicFounded, ClinicPolicyChanged, change_policy, found_clinic
 from records.clinic_policy import ClinicPolicy
+from records.clinic_record import ClinicRecord
 from records.decision import Context
 from records.errors import NotPermitted, RuleBroken
 from tests.doors import Doors

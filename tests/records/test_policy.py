@@ -20,13 +20,19 @@ PERMITTED = """
 account.change            administrator:any operator:any
 account.create            administrator:any operator:any
 account.list              administrator:any operator:any
+account.ties              operator:any privacy_officer:any
 assessment.error          therapist:team
 assessment.record         therapist:team
+audit.patterns            operator:any:HCOMPL privacy_officer:any:HCOMPL
+audit.spot_checks         operator:any:HCOMPL privacy_officer:any:HCOMPL
 audit.view                operator:any:HCOMPL privacy_officer:any:HCOMPL
 care_team.change          administrator:any front_desk:any operator:any therapist:team
 caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
 client.access_report      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
+client.accounting         records_clerk:any:PATRQT
+client.disclosures        privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+client.disclosures        supervisor:supervises:HQUALIMP therapist:team:TREAT
 client.identity           front_desk:any therapist:team
 client.list               front_desk:any:TREAT records_clerk:any:PATRQT supervisor:any:HQUALIMP therapist:any:TREAT
 client.register           front_desk:any therapist:any
@@ -38,6 +44,8 @@ clinic.policy             administrator:any operator:any
 consent.error             therapist:team
 consent.record            therapist:team
 consent.withdraw          therapist:team
+disclosure.error          records_clerk:any therapist:team
+disclosure.record         records_clerk:any therapist:team
 episode.close             front_desk:any therapist:team
 episode.open              front_desk:any therapist:team
 episode.phase             therapist:team
@@ -57,6 +65,8 @@ session.attend            front_desk:any therapist:team
 session.book              front_desk:any therapist:team
 session.cancel            front_desk:any therapist:team
 session.hold              therapist:team
+spot_check.decide         privacy_officer:any
+spot_check.draw           operator:any privacy_officer:any
 token.issue               administrator:any operator:any
 token.revoke              administrator:any operator:any
 views.rebuild              administrator:any operator:any

@@ -17,6 +17,7 @@ from records.staff import (
     AccountCreated,
     AccountDisabled,
     AccountRoleChanged,
+    AccountTiesRecorded,
     StaffRecord,
     TokenIssued,
     TokenRevoked,
@@ -24,6 +25,7 @@ from records.staff import (
     create_account,
     disable_account,
     issue_token,
+    record_ties,
     revoke_token,
 )
 from tests.given import NOW
@@ -142,3 +144,25 @@ def test_a_token_is_revoked_once_and_others_stand(account: Account) -> None:
     assert (account.record.tokens[TOKEN].revoked, account.record.tokens[other].revoked) == (True, False)
     assert account.when(revoke_token, token_id=TOKEN) == []
     account.refused(revoke_token, UnknownItem, token_id=uuid4())
+
+
+def test_ties_are_recorded_replaced_and_taken_back(account: Account) -> None:
+    own = uuid4()
+    told = {"client_id": own, "address_digest": b"d" * 32}
+    (recorded,) = account.when(record_ties, **told)
+    assert isinstance(recorded, AccountTiesRecorded)
+    assert (account.record.client_id, account.record.address_digest) == (own, b"d" * 32)
+    assert account.when(record_ties, **told) == []
+    account.when(record_ties, client_id=None, address_digest=None)
+    assert (account.record.client_id, account.record.address_digest) == (None, None)
+
+
+def test_nobody_records_their_own_ties(account: Account) -> None:
+    error = account.refused(
+        record_ties,
+        RuleBroken,
+        by=Actor(str(ACCOUNT), Role.PRIVACY_OFFICER),
+        client_id=None,
+        address_digest=b"d" * 32,
+    )
+    assert error.rule == "own-account"

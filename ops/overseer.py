@@ -1,0 +1,65 @@
+"""The overseer of a serving process: it starts the watch, and the metrics where they are wanted.
+
+- Metrics are wanted where WELLKEPT_METRICS_BIND is set; then the extra must be there, or nothing is served.
+- Figures of checkpoints and anchors are added here by whoever signs (`ops.figures`).
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ops.exits import CommandFailed, Exit
+from ops.figures import figures_of
+from ops.readiness import Readiness
+from ops.settings import Settings
+from ops.watch import Watch
+from ops.wiring import Clinic
+
+if TYPE_CHECKING:
+    from ops.metrics import Metrics
+
+LIBRARY = "prometheus_client"
+
+
+class Overseer:
+    """Watches one opened clinic from now until it is closed."""
+
+    def __init__(self, clinic: Clinic, settings: Settings, readiness: Readiness) -> None:
+        """Start to watch.
+
+        Raises:
+            CommandFailed: metrics are wanted and cannot be served.
+        """
+        figures = figures_of(clinic)
+        self._metrics: Metrics | None = None
+        if settings.metrics_bind is not None:
+            require_metrics()
+            from ops.metrics import Metrics
+
+            self._metrics = Metrics(figures)
+            self._metrics.serve(settings.metrics_bind, settings.workers)
+            readiness.counts = self._metrics.alarm
+        self._watch = Watch(figures, readiness.alarm)
+        self._watch.start()
+
+    def observe(self, method: str, status: int, seconds: float) -> None:
+        """Take note of an answer."""
+        if self._metrics is not None:
+            self._metrics.request(method, status, seconds)
+
+    def close(self) -> None:
+        """Stop."""
+        self._watch.close()
+        if self._metrics is not None:
+            self._metrics.close()
+
+
+def require_metrics(library: str = LIBRARY) -> None:
+    """Refuse where the extra is not installed.
+
+    Raises:
+        CommandFailed: exit 2.
+    """
+    if find_spec(library) is None:
+        raise CommandFailed(Exit.USAGE, "WELLKEPT_METRICS_BIND needs the extra: pip install 'wellkept[metrics]'")
