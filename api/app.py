@@ -26,6 +26,7 @@ from werkzeug.routing import Rule
 from api import (
     access_report,
     assessments,
+    audit,
     care_team,
     caseload,
     clients,
@@ -58,6 +59,7 @@ CONCEPTS = (
     goals,
     notes,
     access_report,
+    audit,
     caseload,
     health,
     documents,

@@ -31,13 +31,21 @@ Duty = Callable[[Clinic, Request, dict[str, Any], Progress], Any]
 
 
 class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a page of the audit is asked for; see `projections.audit_index.AuditPage`."""
+    """What a page of the audit is asked for; see `projections.audit_question.Question`."""
 
     client: uuid.UUID | None = None
     staff: str | None = None
+    action: str | None = None
+    for_purpose: str | None = None
+    outcome: str | None = None
+    relation: str | None = None
+    role: str | None = None
+    outside_team: bool = False
     from_at: datetime | None = None
     to_at: datetime | None = None
-    after: int | None = None
+    source: str = "all"
+    sort: str | None = None
+    after: str | None = None
     limit: int = 50
 
 
@@ -144,6 +152,11 @@ def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progr
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
 
 
+def _audit_sentences(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = _AUDIT_ASKED.decode(msgspec.json.encode(arguments))
+    return clinic.service.view(clinic.audit_index.grouped, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
+
+
 def _id(text: str, kind: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
@@ -160,5 +173,6 @@ DUTIES: dict[str, Duty] = {
     "load": _load,
     "rebuild": _rebuild,
     "audit.page": _audit,
+    "audit.sentences": _audit_sentences,
 }
 """Every duty by name."""

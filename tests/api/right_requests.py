@@ -82,6 +82,14 @@ class Kitchen:
         self._served.clinic.team(self._client_id, self._colleague, part)
         return self._colleague.id
 
+    def audited(self) -> str:
+        """Return the ledger index of a reading of the client."""
+        purpose = {"Purpose-Of-Use": "TREAT"}
+        address = self._served.of("", self._client_id)
+        answered = self._served.call("GET", address, by=None, token=self._token, headers=purpose)
+        assert answered.status_code == 200
+        return str(self._served.clinic.reader.access_events(self._client_id)[-1].index)
+
     @property
     def colleague(self) -> str:
         """Somebody with an account, whom a care team may take in."""
@@ -130,6 +138,9 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients": lambda k: Right({}, {"id": str(uuid4()), "family": "Quillfeather", "given": CANARY}),
     "GET /v1/clients": _nothing,
     "GET /v1/caseload": _nothing,
+    "GET /v1/audit": _nothing,
+    "GET /v1/audit/report": _nothing,
+    "GET /v1/audit/{index}": lambda k: Right({"index": k.audited()}),
     "GET /v1/clients/{client_id}": _nothing,
     "GET /v1/clients/{client_id}/timeline": _nothing,
     "GET /v1/clients/{client_id}/access-report": _nothing,

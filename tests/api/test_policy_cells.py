@@ -30,6 +30,9 @@ POST   /v1/clients                                            front_desk:any the
 GET    /v1/clients                                            front_desk:any:TREAT therapist:any:TREAT
 GET    /v1/clients                                            supervisor:any:HQUALIMP records_clerk:any:PATRQT
 GET    /v1/caseload                                           therapist:any:TREAT supervisor:any:HQUALIMP
+GET    /v1/audit                                              privacy_officer:any:HCOMPL
+GET    /v1/audit/report                                       privacy_officer:any:HCOMPL
+GET    /v1/audit/{index}                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/timeline                       therapist:team:TREAT supervisor:supervises:HQUALIMP

@@ -8,11 +8,13 @@ from uuid import uuid4
 import pytest
 
 from api.app import create_app
+from api.audit import LAST_INDEX
 from api.door import Declared
+from records.actors import Role
 from records.errors import NotStored, OutcomeUnknown
 from records.policy import TABLE
 from records.service import Service
-from tests.api.caller import GENEROUS, Served, T
+from tests.api.caller import GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
@@ -48,14 +50,22 @@ def readings(served: Served) -> list[str]:
     draft = uuid4()
     text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
     served.call("PUT", served.of(f"/notes/{draft}/draft"), text)
+    assert served.get().status_code == 200
+    index = served.clinic.reader.access_events(served.client_id)[-1].index
     found = []
     for rule in served.app.url_map.iter_rules():
         if served.app.view_functions[rule.endpoint].declared.kind == "reading":  # type: ignore[attr-defined]  # as above
             note_id = str(draft if rule.rule.endswith("/draft") else note)
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
+            path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found
+
+
+def reader_of(path: str) -> Role:
+    """Return who may read an address."""
+    return OFFICER if path.startswith("/v1/audit") else T
 
 
 def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:
@@ -64,7 +74,7 @@ def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) 
     assert served.get().status_code == 200
     for path in readings(served):
         before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
-        answered = served.call("GET", path)
+        answered = served.call("GET", path, by=reader_of(path))
         assert answered.status_code == 200, path
         shown = [client for client in (served.client_id, other) if str(client) in path + answered.text]
         after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
@@ -83,14 +93,14 @@ def test_nothing_is_shown_when_its_entry_cannot_be_written(
     store, http = faulty(served)
     for path in paths:
         store.fails, store.stored = fails, stored
-        answered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        answered = http.get(path, headers=served.headers("GET", reader_of(path), None, None, None))
         assert answered.status_code == 503, path
         assert answered.headers["Retry-After"]
         assert answered.mimetype == "application/problem+json"
         assert CANARY not in answered.text
         assert "Marsh" not in answered.text
         store.fails = None
-        recovered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        recovered = http.get(path, headers=served.headers("GET", reader_of(path), None, None, None))
         assert recovered.status_code == 200, path
 
 
