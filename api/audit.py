@@ -15,6 +15,7 @@ from api.calls import Reading
 from api.concept import Concept
 from api.door import PageQuery, reads
 from api.fields import Body, Code, Id, Instant, QueryFlag
+from api.forms import FHIR
 from projections.audit_entry import AuditEntry
 from projections.audit_groups import AuditSentence, AuditSentences
 from projections.audit_page import AUDIT_ENTRY, AuditPage
@@ -75,7 +76,7 @@ def show_audit(reading: Reading) -> Response:
 @reads("audit.view", query=SentencesQuery, document=AuditSentences, places=str, forms=AuditSentence)
 def show_audit_report(reading: Reading) -> Response:
     """Show a page of sentences, equal readings of one day told once."""
-    reading.query = {"source": "all", **reading.query, "entries": reading.wants_entries}
+    reading.query = {"source": "all", **reading.query, "entries": reading.form == FHIR}
     return reading.page(reading.clinic.audit_index.grouped)
 
 

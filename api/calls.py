@@ -166,9 +166,9 @@ class Reading:
         return self._door.service.view(view, self.request, self.purpose, client_id, resource=resource, **self.query)
 
     @property
-    def wants_entries(self) -> bool:
-        """Whether the caller's form holds single entries where the JSON holds groups."""
-        return self._form == forms.FHIR
+    def form(self) -> str:
+        """The media type that the caller accepts."""
+        return self._form
 
     def page(self, view: View, client_id: UUID | None = None) -> Response:
         """Return a page of a view, its `next` as a cursor, in the form that the caller accepts."""

@@ -5,7 +5,7 @@ Source: RFC 9110 (Accept), RFC 8288 (Link), RFC 4180, FHIR R4; CONTRACT (`/v1/au
 - All forms hold the same entries of the same page, made from the same sealed events.
 - The next page is a cursor in JSON, and in every form a link: `Link: <…>; rel="next"`.
 - A form that is not among them is 406, told only to whoever may ask.
-- NDJSON and CSV hold what the JSON's `items` hold, one a line; FHIR always holds single entries, never groups.
+- NDJSON and CSV are one item a line; FHIR always holds single entries, never groups.
 
 It finds nothing and records nothing.
 """
@@ -32,8 +32,8 @@ FHIR = MEDIA_TYPE
 FORMS = (JSON, NDJSON, CSV, FHIR)
 
 DESCRIBED: dict[str, dict[str, Any]] = {
-    NDJSON: {"schema": {"type": "string", "description": "One of `items` a line."}},
-    CSV: {"schema": {"type": "string", "description": "RFC 4180, with a header; one of `items` a line."}},
+    NDJSON: {"schema": {"type": "string", "description": "One entry a line."}},
+    CSV: {"schema": {"type": "string", "description": "RFC 4180, with a header; one entry a line."}},
     FHIR: {
         "schema": {
             "type": "object",
