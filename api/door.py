@@ -235,10 +235,12 @@ def _understand(asked: Request, schema: Schema | None, most_bytes: int) -> tuple
 
 
 def _scope(action: str, client_id: UUID | None, asked: Request, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    # Two lists may be one act: the address tells them apart.
+    scope = (action, str(request.url_rule), str(client_id), asked.actor.id)
     if not parameters:
-        return (action, str(client_id), asked.actor.id)
+        return scope
     question = sorted((name, str(value)) for name, value in parameters.items() if name not in ("cursor", "limit"))
-    return (action, str(client_id), asked.actor.id, *(part for pair in question for part in pair))
+    return (*scope, *(part for pair in question for part in pair))
 
 
 def _declare(route: Callable[..., Response], declared: Declared, operation: dict[str, Any]) -> Callable[..., Response]:
