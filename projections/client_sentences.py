@@ -52,7 +52,7 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "client.access_report": ("read who looked at your record", "read who looked at your record"),
     "client.list": ("look for you in the list of clients", "saw your name in the list of clients"),
     "caseload.view": ("see you among their clients", "saw you among their clients"),
-    "audit.view": ("check who looked at your record", "checked who looked at your record"),
+    "audit.view": ("look through who read your record", "looked through who read your record"),
 }
 """Action of the policy table → to do it, did it, as the client reads it."""
 
