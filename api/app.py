@@ -26,6 +26,7 @@ from werkzeug.routing import Rule
 from api import (
     access_report,
     assessments,
+    audit,
     care_team,
     caseload,
     clients,
@@ -62,6 +63,7 @@ CONCEPTS = (
     notes,
     disclosures,
     access_report,
+    audit,
     caseload,
     patterns,
     spot_checks,

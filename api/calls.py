@@ -19,11 +19,12 @@ from uuid import UUID
 import msgspec
 from flask import Response, current_app, g, request
 
-from api import headers
-from api.answers import Written, answer
+from api import forms, headers
+from api.answers import JSON, Written, answer
 from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
+from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
 from projections.roster import Roster
 from records.access_log import reason_of
@@ -59,6 +60,10 @@ class Clinic(Protocol):
     @property
     def patterns(self) -> PatternsView:
         """Patterns in who looked."""
+
+    @property
+    def audit_index(self) -> AuditIndex:
+        """The audit over many clients."""
 
 
 class Door:
@@ -136,13 +141,22 @@ def request_id() -> str:
 class Reading:
     """A reading that was understood: who asks, why, and for what."""
 
-    __slots__ = ("_door", "_scope", "purpose", "query", "request")
+    __slots__ = ("_door", "_form", "_items", "_scope", "purpose", "query", "request")
 
     def __init__(
-        self, door: Door, asked: Request, purpose: Purpose, query: dict[str, Any], scope: tuple[str, ...]
+        self,
+        door: Door,
+        asked: Request,
+        purpose: Purpose,
+        query: dict[str, Any],
+        scope: tuple[str, ...],
+        form: str = JSON,
+        items: type[msgspec.Struct] | None = None,
     ) -> None:
         self._door = door
         self._scope = scope
+        self._form = form
+        self._items = items
         self.request = asked
         self.purpose = purpose
         self.query = query
@@ -156,13 +170,26 @@ class Reading:
         """Return the document of a view; its reading is recorded when this returns."""
         return self._door.service.view(view, self.request, self.purpose, client_id, resource=resource, **self.query)
 
+    @property
+    def form(self) -> str:
+        """The media type that the caller accepts."""
+        return self._form
+
     def page(self, view: View, client_id: UUID | None = None) -> Response:
-        """Return a page of a view, its `next` as a cursor."""
+        """Return a page of a view, its `next` as a cursor, in the form that the caller accepts."""
         document = self.show(view, client_id)
+        cursor = None
         if document.next is not None:
             cursor = self._door.cursors.make(str(document.next), *self._scope)
             document = msgspec.structs.replace(document, next=cursor)
-        return answer(document)
+        if self._items is None:
+            return answer(document)
+        address = forms.following(request.path, request.args.to_dict(), cursor)
+        if self._form != JSON:
+            return forms.answer_in(self._form, document, self._items, address)
+        answered = answer(document)
+        answered.headers.extend(forms.link(address))
+        return answered
 
 
 class Change:

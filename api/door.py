@@ -22,10 +22,11 @@ from flask import Response, request
 from marshmallow import Schema, ValidationError
 
 from api import headers
-from api.answers import Written, schema_of
+from api.answers import JSON, Written, schema_of
 from api.calls import Change, Reading, the_door
 from api.cursors import MAX_LENGTH
 from api.fields import Body, Instant, Line, QueryWhole, faults
+from api.forms import accepted
 from api.json_body import SMALL_BYTES, read_body, read_object
 from api.operations import describe_change, describe_public, describe_reading
 from api.problems import Fault, Unacceptable
@@ -33,7 +34,7 @@ from records.decision import Decision
 from records.reader import View
 from records.request import IdempotencyKey, Request
 
-Place = type[int] | type[UUID]
+Place = type[int] | type[UUID] | type[str]
 
 
 class Declared(NamedTuple):
@@ -64,6 +65,7 @@ def reads(
     document: type[msgspec.Struct] | Any,
     places: Place | None = None,
     tagged: bool = False,
+    forms: type[msgspec.Struct] | None = None,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
 
@@ -73,6 +75,7 @@ def reads(
         document: what is sent: a Struct, or a schema.
         places: of what type the cursor's place is, for pages.
         tagged: whether the answer has an ETag.
+        forms: what the page's items are, where it can be had as NDJSON, CSV and FHIR too.
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
@@ -81,23 +84,29 @@ def reads(
 
     def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(function)
-        def route(**path: UUID) -> Response:
+        def route(**path: Any) -> Response:
             door = the_door()
             asked = door.enter()
-            client_id = path.get("client_id")
-            purpose = None
+            client_id: UUID | None = path.get("client_id")
+            purpose, form = None, JSON
             try:
                 purpose = headers.purpose_of_use(request)
+                form = JSON if forms is None else accepted(request)
                 parameters = read_query(schema)
                 scope = _scope(action, client_id, asked, parameters)
                 if "cursor" in parameters and places is not None:
                     parameters["after"] = places(door.cursors.open(parameters.pop("cursor"), *scope))
             except Unacceptable as fault:
                 door.turn_away(action, client_id, asked, fault, purpose)
-            return function(Reading(door, asked, purpose, parameters, scope), **path)
+            return function(Reading(door, asked, purpose, parameters, scope, form, forms), **path)
 
         operation = describe_reading(
-            function, query, described, names=bool(set(function.__annotations__) - {"reading", "return"}), tagged=tagged
+            function,
+            query,
+            described,
+            names=bool(set(function.__annotations__) - {"reading", "return"}),
+            tagged=tagged,
+            forms=forms is not None,
         )
         return _declare(route, Declared("reading", action), operation)
 
@@ -226,10 +235,12 @@ def _understand(asked: Request, schema: Schema | None, most_bytes: int) -> tuple
 
 
 def _scope(action: str, client_id: UUID | None, asked: Request, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    # Two lists may be one act: the address tells them apart.
+    scope = (action, str(request.url_rule), str(client_id), asked.actor.id)
     if not parameters:
-        return (action, str(client_id), asked.actor.id)
+        return scope
     question = sorted((name, str(value)) for name, value in parameters.items() if name not in ("cursor", "limit"))
-    return (action, str(client_id), asked.actor.id, *(part for pair in question for part in pair))
+    return (*scope, *(part for pair in question for part in pair))
 
 
 def _declare(route: Callable[..., Response], declared: Declared, operation: dict[str, Any]) -> Callable[..., Response]:

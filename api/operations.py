@@ -17,6 +17,7 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
+from api.forms import DESCRIBED, LINK
 from api.headers import ETAG_PATTERN, KEY_PATTERN
 from api.problems import MEDIA_TYPE, ROWS, ProblemSchema
 from records.actors import Purpose
@@ -91,7 +92,13 @@ def add_components(spec: APISpec) -> None:
 
 
 def describe_reading(
-    function: Callable[..., Any], query: type[Schema], document: Any, *, names: bool, tagged: bool
+    function: Callable[..., Any],
+    query: type[Schema],
+    document: Any,
+    *,
+    names: bool,
+    tagged: bool,
+    forms: bool = False,
 ) -> dict[str, Any]:
     """Return the operation of a reading.
 
@@ -99,17 +106,23 @@ def describe_reading(
         function: the route, whose name becomes the operation's id.
         query: schema of the address's parameters.
         document: schema of the answer.
-        names: whether the address names a client or an item, and so may not find one.
+        names: whether the address names a client, an item or an entry, and so may not find one.
         tagged: whether the answer has an ETag.
+        forms: whether it can be had in forms other than JSON.
     """
     parameters: list[Any] = [PURPOSE, {"in": "query", "schema": query}]
     problems = (*READ_PROBLEMS, 404, 410) if names else READ_PROBLEMS
     headers = {"ETag": {**ETAG, "required": True}} if tagged else {}
+    if forms:
+        problems, headers = (*problems, 406), {**headers, "Link": LINK}
+    success = _success(200, document, headers)
+    if forms:
+        success["content"].update(DESCRIBED)
     return {
         "operationId": function.__name__,
         "security": [{SECURITY: []}],
         "parameters": parameters,
-        "responses": {200: _success(200, document, headers), **_problems(problems)},
+        "responses": {200: success, **_problems(problems)},
     }
 
 
@@ -179,7 +192,10 @@ def describe_public(
 
 
 def _success(status: int, document: Any, headers: dict[str, Any]) -> dict[str, Any]:
-    described = {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": document}}}
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/json": {"schema": document}},
+    }
     return {**described, "headers": headers} if headers else described
 
 

@@ -50,6 +50,7 @@ ROWS: dict[str, Row] = {
     "rule-broken": Row(409, "A rule forbids it", "The record does not allow it now; `rule` names the rule."),
     "consent-missing": Row(409, "Consent missing", "A live consent is needed first; `consent` names its kind."),
     "erased": Row(410, "Erased", "The record was erased; nothing can be read or added."),
+    "not-acceptable": Row(406, "No such form", "This address answers in other forms; see its Accept."),
     "stale": Row(412, "Moved since it was read", "Read it again, and decide on what it says now."),
     "too-large": Row(413, "Too large", "The body is larger than this address takes."),
     "not-json": Row(415, "Not JSON", "The body must be sent as application/json."),

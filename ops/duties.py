@@ -35,13 +35,21 @@ Duty = Callable[[Clinic, Request, dict[str, Any], Progress], Any]
 
 
 class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a page of the audit is asked for; see `projections.audit_index.AuditPage`."""
+    """What a page of the audit is asked for; see `projections.audit_question.Question`."""
 
     client: uuid.UUID | None = None
     staff: str | None = None
+    action: str | None = None
+    for_purpose: str | None = None
+    outcome: str | None = None
+    relation: str | None = None
+    role: str | None = None
+    outside_team: bool = False
     from_at: datetime | None = None
     to_at: datetime | None = None
-    after: int | None = None
+    source: str = "all"
+    sort: str | None = None
+    after: str | None = None
     limit: int = 50
 
 
@@ -216,6 +224,11 @@ def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Prog
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
 
+def _audit_sentences(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = _AUDIT_ASKED.decode(msgspec.json.encode(arguments))
+    return clinic.service.view(clinic.audit_index.grouped, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
+
+
 def _id(text: str, kind: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
@@ -238,5 +251,6 @@ DUTIES: dict[str, Duty] = {
     "spot_checks.list": _list_spot_checks,
     "spot_checks.decide": _decide_spot_check,
     "disclosures.letter": _letter,
+    "audit.sentences": _audit_sentences,
 }
 """Every duty by name."""

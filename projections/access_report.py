@@ -3,23 +3,26 @@
 Source: AUDIT A1–A3, A6, A7, A11; EU C-579/21.
 
 - Each reading and each refusal is an entry of its own, numbered from 1 without gaps: that is the evidence. The report
-  says how many there are, and marks those that cannot be opened.
+  says how many there are up to which place of the ledger, and marks those that cannot be opened.
 - Equal readings of one person on one day of the clinic are told in one item, with their number. A day is never cut in
-  two, so a page may hold more items than were asked for.
-- A report at the client's request holds no network addresses.
+  two, so a page may hold more items than were asked for. With `entries`, the same page holds each entry for itself.
+- A report at the client's request speaks to the client and holds no network addresses; and no names of staff where the
+  clinic does not give them.
 - The report's own reading is the next entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from projections.access_sentences import sentence
+from projections.access_groups import Group, Key, key_of
+from projections.audit_entry import Telling
+from projections.audit_page import AuditPage
 from projections.pages import last_version, limit_of
 from records.access import AccessRecorded
 from records.actors import Purpose
@@ -35,7 +38,8 @@ class AccessItem(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         first_at, last_at, count: when, and how often.
         first_version, last_version: the range of entries that it stands for; others may lie between.
-        actor, actor_name, role, relation: who, in which role and relation to the client at that moment.
+        actor, actor_name, role, relation: who, in which role and relation to the client at that moment; id and name
+            are None where the clinic does not give them to clients.
         action, purpose: what was done and for which purpose (a code of HL7 PurposeOfUse).
         outcome, reason: permit or deny, and why it was denied.
         addresses: network addresses; empty in a report that is made for the client.
@@ -48,8 +52,8 @@ class AccessItem(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     first_version: int
     last_version: int
-    actor: str
-    actor_name: str
+    actor: str | None = None
+    actor_name: str | None = None
     role: str
     relation: str
     action: str
@@ -61,13 +65,27 @@ class AccessItem(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class CompleteUpTo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report is complete up to: in the log of this deployment, no entry of the client is missing until here.
+
+    Attributes:
+        log: the deployment whose log it is.
+        index: the place in the ledger; -1 before the first entry.
+    """
+
+    log: UUID
+    index: int
+
+
 class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the report, newest first.
 
-    Parameters of the view: `limit` (1 to 50 items), `after` (the version to go on from, as `next` gave it).
+    Parameters of the view: `limit` (1 to 50 items), `after` (the version to go on from, as `next` gave it), `entries`
+    (each for itself, as an `AuditPage`).
 
     Attributes:
-        entries: how many entries there are in all: they are numbered from 1, so a gap would show.
+        entries: how many entries there are up to `complete_up_to`: they are numbered from 1, so a gap would show.
+        complete_up_to: the place in the ledger that this number holds for.
         shown: how many entries this page stands for; each of its gaps counts.
         gaps: versions of entries that could not be opened.
         next: the version to go on from; None where this is the last page.
@@ -75,6 +93,7 @@ class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
 
     client_id: UUID
     entries: int
+    complete_up_to: CompleteUpTo
     shown: int
     items: tuple[AccessItem, ...] = ()
     gaps: tuple[int, ...] = ()
@@ -86,15 +105,6 @@ IGNORED: tuple[type[Event], ...] = tuple(cls for cls in CATALOGUE.values() if cl
 """Events of other streams never stand among the readings."""
 
 _CHUNK = 100
-
-
-class _Group(msgspec.Struct):
-    """Equal entries of one day, newest first."""
-
-    event: AccessRecorded
-    entries: list[Recorded]
-    addresses: dict[str, None]
-    resources: dict[UUID, None]
 
 
 class AccessReportView:
@@ -115,23 +125,45 @@ class AccessReportView:
         if client_id is None or not reader.rows(client_id, 0, 1):
             raise UnknownClient("no such client")
         limit = limit_of(asked.parameters)
-        total = last_version(lambda after, upto: reader.access_events(client_id, after, upto))
+        position = reader.position()
+        total = _entries_up_to(reader, client_id, position)
         after: int | None = asked.parameters.get("after")
         newest = total if after is None else min(after - 1, total)
-        zone = ZoneInfo(reader.directory.clinic.policy.timezone)
-        groups, gaps, lowest = _gather(_newest_first(reader, client_id, newest), limit, zone)
-        for_client = asked.purpose is Purpose.PATRQT
-        items = tuple(_item(group, reader.directory.name_of, zone, for_client=for_client) for group in groups)
+        telling = Telling.of(reader.directory, for_client=asked.purpose is Purpose.PATRQT)
+        groups, gaps, lowest = _gather(_newest_first(reader, client_id, newest), limit, telling.zone)
+        more = lowest if lowest is not None and lowest > 1 else None
+        if asked.parameters.get("entries"):
+            single = sorted((each for group in groups for each in group.entries), key=lambda each: -each.version)
+            return Built(
+                AuditPage(
+                    log=reader.deployment_id,
+                    position=position,
+                    items=tuple(map(telling.entry, single)),
+                    gaps=gaps,
+                    next=None if more is None else str(more),
+                )
+            )
+        items = tuple(_item(group, telling) for group in groups)
         return Built(
             AccessReport(
                 client_id=client_id,
                 entries=total,
+                complete_up_to=CompleteUpTo(log=reader.deployment_id, index=position),
                 shown=sum(item.count for item in items) + len(gaps),
                 items=items,
                 gaps=gaps,
-                next=lowest if lowest is not None and lowest > 1 else None,
+                next=more,
             )
         )
+
+
+def _entries_up_to(reader: Reader, client_id: UUID, position: int) -> int:
+    """Return how many entries of the client lie at or before a place of the ledger."""
+    total = last_version(lambda after, upto: reader.access_events(client_id, after, upto))
+    # Whoever read meanwhile is counted in the next report: number and place must belong together.
+    while total > 0 and reader.access_events(client_id, total - 1, total)[0].index > position:
+        total -= 1
+    return total
 
 
 def _newest_first(reader: Reader, client_id: UUID, newest: int) -> Iterator[Recorded]:
@@ -141,11 +173,9 @@ def _newest_first(reader: Reader, client_id: UUID, newest: int) -> Iterator[Reco
         newest = after
 
 
-def _gather(
-    entries: Iterator[Recorded], limit: int, zone: ZoneInfo
-) -> tuple[list[_Group], tuple[int, ...], int | None]:
+def _gather(entries: Iterator[Recorded], limit: int, zone: ZoneInfo) -> tuple[list[Group], tuple[int, ...], int | None]:
     """Return groups newest first, versions of gaps, and the lowest version that was taken."""
-    groups: dict[tuple[object, ...], _Group] = {}
+    groups: dict[Key, Group] = {}
     gaps: list[int] = []
     lowest: int | None = None
     day = None
@@ -154,39 +184,35 @@ def _gather(
         if len(groups) + len(gaps) >= limit and today != day:
             break
         day, lowest = today, recorded.version
-        event = recorded.event
-        if not isinstance(event, AccessRecorded):
+        if not isinstance(recorded.event, AccessRecorded):
             gaps.append(recorded.version)
             continue
-        why = (event.purpose, event.outcome, event.reason)
-        key = (today, event.entered_by, event.role, event.relation, event.action, *why)
-        group = groups.setdefault(key, _Group(event, [], {}, {}))
-        group.entries.append(recorded)
-        group.addresses[event.address] = None
-        if event.resource is not None:
-            group.resources[event.resource] = None
+        groups.setdefault(key_of(recorded, zone), Group(recorded.event)).add(recorded)
     return list(groups.values()), tuple(gaps), lowest
 
 
-def _item(group: _Group, name_of: Callable[[str], str], zone: ZoneInfo, *, for_client: bool) -> AccessItem:
-    event, first, last, count = group.event, group.entries[-1], group.entries[0], len(group.entries)
+def _item(group: Group, telling: Telling) -> AccessItem:
+    first, last, count = group.entries[-1], group.entries[0], len(group.entries)
+    entry = telling.entry(last)
+    event = last.event
+    assert isinstance(event, AccessRecorded), "a group of this report holds readings and refusals only"
     return AccessItem(
         first_at=first.recorded_at,
         last_at=last.recorded_at,
         count=count,
         first_version=first.version,
         last_version=last.version,
-        actor=event.entered_by,
-        actor_name=name_of(event.entered_by),
+        actor=entry.actor,
+        actor_name=entry.actor_name,
         role=event.role,
         relation=event.relation,
         action=event.action,
         purpose=event.purpose,
         outcome=event.outcome,
         reason=event.reason,
-        addresses=() if for_client else tuple(group.addresses),
+        addresses=() if telling.for_client else tuple(group.addresses),
         resources=tuple(group.resources),
-        text=sentence(event, name_of, zone, first.recorded_at, last.recorded_at, count),
+        text=telling.sentence(event, first.recorded_at, last.recorded_at, count),
     )
 
 

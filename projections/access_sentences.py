@@ -107,10 +107,10 @@ def sentence(
     role = event.role.replace("_", " ")
     who = f"{name_of(event.entered_by)} ({role}, {place})" if place else f"{name_of(event.entered_by)} ({role})"
     what = _what(event)
-    when = _when(first_at.astimezone(zone), last_at.astimezone(zone), count)
+    at = when(first_at.astimezone(zone), last_at.astimezone(zone), count)
     purpose = f" {PURPOSES.get(event.purpose, event.purpose)}" if event.purpose else ""
     because = f": {REASONS.get(event.reason, event.reason)}" if event.outcome == "deny" and event.reason else ""
-    return f"{who} {what} {when}{purpose}{because}."
+    return f"{who} {what} {at}{purpose}{because}."
 
 
 def _what(event: AccessRecorded) -> str:
@@ -120,7 +120,8 @@ def _what(event: AccessRecorded) -> str:
     return _NAMES_NO_CLIENT.get(event.action, did) if event.client_id is None else did
 
 
-def _when(first: datetime, last: datetime, count: int) -> str:
+def when(first: datetime, last: datetime, count: int) -> str:
+    """Return when it was, in words; both times are in the clinic's zone."""
     day = f"on {first.day} {first:%B %Y}"
     if count == 1:
         return f"{day} at {first:%H:%M}"

@@ -154,7 +154,8 @@ class PatternsView:
 
     def _entries(self, reader: Reader, from_at: datetime, to_at: datetime, staff: str | None) -> Iterator[Recorded]:
         """Give the entries of the period, opened; a row of the index alone counts for nothing."""
-        from_us, to_us, after = to_microseconds(from_at), to_microseconds(to_at), -1
+        from_us, to_us = to_microseconds(from_at), to_microseconds(to_at)
+        after: tuple[int, int] | None = None
         while rows := self._store.audit_rows(
             after=after, limit=_ROWS_AT_ONCE, actor=staff, from_us=from_us, to_us=to_us
         ):
@@ -166,7 +167,7 @@ class PatternsView:
                     unreadable = not isinstance(recorded.event, AccessRecorded)
                     if recorded.index in wanted and (unreadable or (in_period and of_staff)):
                         yield recorded
-            after = rows[-1].position
+            after = rows[-1].at_us, rows[-1].position
 
     def _treated(self, clients: set[UUID]) -> dict[UUID, Treated]:
         def treated(_: UUID, state: RosterState | None) -> Treated:

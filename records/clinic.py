@@ -5,6 +5,7 @@ Source: DESIGN (streams and keys); DOMAIN (what a clinic may set for itself).
 Rules:
 - A clinic is founded once.
 - Its policy is replaced as a whole; the old one stays in the history and judges what was decided under it.
+- Where the jurisdiction names staff to clients only when that is essential, switching it on needs a reason.
 
 It does not hold accounts (`records.staff`) or care teams (`records.care_team`).
 """
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from records.clinic_policy import ClinicPolicy
+from records.clinic_policy import NAMES_ONLY_WHEN_ESSENTIAL, ClinicPolicy
 from records.clinic_record import ClinicRecord
 from records.decision import Context, decision
-from records.errors import RuleBroken
+from records.errors import InvalidContent, RuleBroken
 from records.event import Event, StreamKind
 
 
@@ -55,15 +56,28 @@ def found_clinic(record: ClinicRecord, context: Context, *, name: str, policy: C
 
     Raises:
         RuleBroken: `clinic-founded`.
+        InvalidContent: as for `change_policy`.
     """
     if record.version:
         raise RuleBroken("clinic-founded", "The clinic was founded before.")
+    _require_reason(policy)
     return [ClinicFounded(name=name, policy=policy, **context.stamp())]
 
 
 @decision("clinic.policy", on=StreamKind.CLINIC)
 def change_policy(record: ClinicRecord, context: Context, *, policy: ClinicPolicy) -> Sequence[Event]:
-    """Replace the clinic's policy; nothing to do where it is the same."""
+    """Replace the clinic's policy; nothing to do where it is the same.
+
+    Raises:
+        InvalidContent: names of staff would be given to clients without the reason that the jurisdiction asks for.
+    """
     if record.policy == policy:
         return []
+    _require_reason(policy)
     return [ClinicPolicyChanged(policy=policy, **context.stamp())]
+
+
+def _require_reason(policy: ClinicPolicy) -> None:
+    essential = policy.staff_names_to_clients and policy.jurisdiction in NAMES_ONLY_WHEN_ESSENTIAL
+    if essential and not policy.staff_names_reason.strip():
+        raise InvalidContent("/policy/staff_names_reason", "Is empty: why are names of staff essential here?")

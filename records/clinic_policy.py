@@ -16,6 +16,9 @@ import msgspec
 REMOTE_MODES = ("02", "11")
 """NHS Talking Therapies consultation modes that are remote by default: telephone and video."""
 
+NAMES_ONLY_WHEN_ESSENTIAL = frozenset({"eu"})
+"""Jurisdictions where a client is told names of staff only when that is essential (CJEU C-579/21)."""
+
 
 def _default_required_consents() -> dict[str, tuple[str, ...]]:
     return {
@@ -67,6 +70,8 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         spot_check_days: how often readings are drawn to be looked at.
         spot_check_size: how many are drawn each time.
         accounting_years: how far back an accounting of disclosures goes.
+        staff_names_to_clients: whether a client who asks who looked is told names; None is the jurisdiction's default.
+        staff_names_reason: why names are essential here, where the jurisdiction gives them only then.
     """
 
     timezone: str = "Europe/London"
@@ -86,6 +91,19 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     spot_check_days: int = 7
     spot_check_size: int = 10
     accounting_years: int = 6
+    staff_names_to_clients: bool | None = None
+    staff_names_reason: str = ""
+
+    @property
+    def names_staff_to_clients(self) -> bool:
+        """Whether a client who asks who looked is told names of staff.
+
+        Under EU law (C-579/21) names are given only when they are essential, so there it takes the clinic's own
+        decision with its reason; role and relation are told in any case.
+        """
+        if self.staff_names_to_clients is None:
+            return self.jurisdiction not in NAMES_ONLY_WHEN_ESSENTIAL
+        return self.staff_names_to_clients
 
     def consents_for(self, *acts: str) -> tuple[str, ...]:
         """Return the consent kinds that the acts need, each once, in the order of the acts."""

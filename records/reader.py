@@ -17,6 +17,7 @@ import msgspec
 from records.actors import Actor, Purpose, Relation
 from records.directory import Directory
 from records.event import Recorded, StreamKind
+from records.ledger import KeyClass
 from records.sealing import DataKey
 from records.store import Store
 from records.store.mapper import EventMapper
@@ -143,6 +144,44 @@ class Reader:
             found += [index for index, entry in entries if entry[7] == 2 and index <= upto]
             after = entries[-1][0]
         return found
+
+    def told_entry(self, index: int) -> Recorded | None:
+        """Return the access, staff, care team or clinic event at a ledger index, a gap where it does not open.
+
+        None where there is none at this index, or one of another kind.
+        """
+        found = self._store.entries(index - 1, 1)
+        if not found or found[0][0] != index:
+            return None
+        _, entry = found[0]
+        if entry[7] == 2:
+            kind = StreamKind.ACCESS
+        elif entry[7] == 1 and entry[88] == KeyClass.CLINIC:
+            kind = StreamKind.CLINIC
+        else:
+            return None
+        stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
+        (opened,) = self._mapper.open(kind, stream, self._store.history(stream, version - 1, version), gaps=True)
+        return opened
+
+    def clinic_events(self, after: int) -> list[Recorded]:
+        """Return opened staff, care team and clinic events after a ledger index, in its order, broken ones as gaps.
+
+        Cost: one look-up for each stream that they belong to.
+        """
+        spans: dict[UUID, tuple[int, int]] = {}
+        for _, entry in self._store.clinic_entries(after):
+            stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
+            first, _ = spans.get(stream, (version, version))
+            spans[stream] = (first, version)
+        opened = [
+            recorded
+            for stream, (first, last) in spans.items()
+            for recorded in self._mapper.open(
+                StreamKind.CLINIC, stream, self._store.history(stream, first - 1, last), gaps=True
+            )
+        ]
+        return sorted(opened, key=lambda recorded: recorded.index)
 
     def moved_clients(self, after: int, limit: int) -> tuple[dict[UUID, int], int]:
         """Return record-class streams that got events after an index → last version, and the index read up to."""

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ops.bench import (
+    audit_pages,
     clinic_year,
     http_figures,
     long_records,
@@ -38,6 +39,7 @@ GROUPS: tuple[Group, ...] = (
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,
+    audit_pages.GROUP,
     clinic_year.GROUP,
     served_year.GROUP,
     postgres_writes.GROUP,

@@ -98,12 +98,25 @@ class Store(ABC):
         *,
         client_id: UUID | None = None,
         actor: str | None = None,
+        purpose: str | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
-        after: int = -1,
+        after: tuple[int, int] | None = None,
+        newest_first: bool = False,
         limit: int = 50,
     ) -> Sequence[AuditRow]:
-        """Return rows of the audit index with index > `after` and `from_us <= at < to_us`, in order of index."""
+        """Return rows of the audit index with `from_us <= at < to_us`, in order of time and then of index.
+
+        Args:
+            client_id: only rows of this client.
+            actor: only rows of this person.
+            purpose: only rows of this purpose; read past others, so a rare one costs what lies between.
+            from_us: the first time, in microseconds since 1970 UTC.
+            to_us: the time before which they lie.
+            after: time and index of the row to go on from, in the order that is asked for.
+            newest_first: the other way round.
+            limit: how many at most.
+        """
 
     @abstractmethod
     def close(self) -> None:

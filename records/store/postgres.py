@@ -23,6 +23,7 @@ from psycopg.pq import TransactionStatus
 from records.errors import LedgerMismatch, NotStored, WellkeptError
 from records.ledger import chain_key
 from records.store import Store
+from records.store.audit_where import where_audited
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.postgres_batch import insert, known_row, plan_batch, read_back
@@ -257,25 +258,30 @@ class PostgresStore(Store):
         *,
         client_id: UUID | None = None,
         actor: str | None = None,
+        purpose: str | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
-        after: int = -1,
+        after: tuple[int, int] | None = None,
+        newest_first: bool = False,
         limit: int = 50,
     ) -> Sequence[AuditRow]:
         """Return rows of the audit index; see `Store.audit_rows`."""
-        wanted: list[tuple[LiteralString, Any]] = [
-            ("idx > %s::bigint", after),
-            ("client_id = %s", client_id),
-            ("actor = %s", actor),
-            ("at_us >= %s::bigint", from_us),
-            ("at_us < %s::bigint", to_us),
-        ]
-        used = [(text, value) for text, value in wanted if value is not None]
-        where = " AND ".join(text for text, _ in used)
+        where, values = where_audited(
+            "%s",
+            {
+                "client_id =": client_id,
+                "actor =": actor,
+                "purpose =": purpose,
+                "at_us >=": from_us,
+                "at_us <": to_us,
+            },
+            after,
+            newest_first,
+        )
         rows = self._select(
-            # What is joined is this method's own text; the values stay arguments.
-            "SELECT idx, client_id, actor, purpose, at_us FROM audit_index WHERE " + where + " ORDER BY idx LIMIT %s",  # noqa: S608
-            (*(value for _, value in used), limit),
+            # What is joined is text of ours; the values stay arguments.
+            "SELECT idx, client_id, actor, purpose, at_us FROM audit_index" + where + " LIMIT %s",  # noqa: S608
+            (*values, limit),
         )
         return [AuditRow(*row) for row in rows]
 

@@ -5,6 +5,8 @@
 - Events and entries are only ever added. The one change allowed is the purge of a payload (CRYPTO 1): version byte 0,
   the key's id, the digest of what stood there.
 - `sealed_rows`, `idempotency` and the audit index may change: none of them is evidence.
+- The audit index is read by time, for everybody, a client, a person, or both: one index each, so that a page costs the
+  same however much there is.
 - The stored topic is one constant; the real one is inside the seal.
 - PostgreSQL adds `ledger_head`, one row whose lock gives every writer of every process its index, time and order. A
   state is stored as it is (ciphertext does not compress), a purge is also held to the digest of what stood there, and
@@ -32,8 +34,10 @@ SQLITE_STATEMENTS = [
     " stream_id BLOB NOT NULL, status INTEGER NOT NULL, events BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS audit_index (idx INTEGER PRIMARY KEY, client_id BLOB, actor TEXT NOT NULL,"
     " purpose TEXT, at_us INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS audit_client ON audit_index (client_id, idx)",
-    "CREATE INDEX IF NOT EXISTS audit_actor ON audit_index (actor, idx)",
+    "CREATE INDEX IF NOT EXISTS audit_time ON audit_index (at_us, idx)",
+    "CREATE INDEX IF NOT EXISTS audit_client ON audit_index (client_id, at_us, idx)",
+    "CREATE INDEX IF NOT EXISTS audit_actor ON audit_index (actor, at_us, idx)",
+    "CREATE INDEX IF NOT EXISTS audit_both ON audit_index (client_id, actor, at_us, idx)",
     "CREATE TABLE IF NOT EXISTS audit_position (idx INTEGER NOT NULL)",
     "INSERT INTO audit_position SELECT -1 WHERE NOT EXISTS (SELECT 1 FROM audit_position)",
     "CREATE TRIGGER IF NOT EXISTS events_are_kept BEFORE DELETE ON stored_events"
@@ -68,8 +72,10 @@ POSTGRES_STATEMENTS: list[LiteralString] = [
     " status bigint NOT NULL, events bytea NOT NULL)",
     "CREATE TABLE audit_index (idx bigint PRIMARY KEY, client_id uuid, actor text NOT NULL, purpose text,"
     " at_us bigint NOT NULL)",
-    "CREATE INDEX audit_client ON audit_index (client_id, idx)",
-    "CREATE INDEX audit_actor ON audit_index (actor, idx)",
+    "CREATE INDEX audit_time ON audit_index (at_us, idx)",
+    "CREATE INDEX audit_client ON audit_index (client_id, at_us, idx)",
+    "CREATE INDEX audit_actor ON audit_index (actor, at_us, idx)",
+    "CREATE INDEX audit_both ON audit_index (client_id, actor, at_us, idx)",
     "CREATE TABLE audit_position (idx bigint NOT NULL)",
     "INSERT INTO audit_position VALUES (-1)",
     "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

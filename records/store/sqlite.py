@@ -27,6 +27,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLite
 from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnknown, WellkeptError
 from records.ledger import chain_key, decode_entry, entry_hash
 from records.store import Store
+from records.store.audit_where import where_audited
 from records.store.batch import Plan
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
@@ -342,24 +343,29 @@ class SqliteStore(Store):
         *,
         client_id: UUID | None = None,
         actor: str | None = None,
+        purpose: str | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
-        after: int = -1,
+        after: tuple[int, int] | None = None,
+        newest_first: bool = False,
         limit: int = 50,
     ) -> Sequence[AuditRow]:
         """Return rows of the audit index; see `Store.audit_rows`."""
-        wanted: list[tuple[str, Any]] = [
-            ("idx > ?", after),
-            ("client_id = ?", client_id.bytes if client_id else None),
-            ("actor = ?", actor),
-            ("at_us >= ?", from_us),
-            ("at_us < ?", to_us),
-        ]
-        used = [(text, value) for text, value in wanted if value is not None]
-        where = " AND ".join(text for text, _ in used)
+        where, values = where_audited(
+            "?",
+            {
+                "client_id =": client_id.bytes if client_id else None,
+                "actor =": actor,
+                "purpose =": purpose,
+                "at_us >=": from_us,
+                "at_us <": to_us,
+            },
+            after,
+            newest_first,
+        )
         rows = self._select(
-            f"SELECT idx, client_id, actor, purpose, at_us FROM audit_index WHERE {where} ORDER BY idx LIMIT ?",  # noqa: S608 - fixed text
-            (*(value for _, value in used), limit),
+            f"SELECT idx, client_id, actor, purpose, at_us FROM audit_index{where} LIMIT ?",  # noqa: S608 - fixed text
+            (*values, limit),
         )
         return [
             AuditRow(position, UUID(bytes=client) if client else None, who.decode(), why and why.decode(), at_us)

@@ -131,6 +131,14 @@ class Kitchen:
             "authorised_by": self._colleague.id,
         }
 
+    def audited(self) -> str:
+        """Return the ledger index of a reading of the client."""
+        purpose = {"Purpose-Of-Use": "TREAT"}
+        address = self._served.of("", self._client_id)
+        answered = self._served.call("GET", address, by=None, token=self._token, headers=purpose)
+        assert answered.status_code == 200
+        return str(self._served.clinic.reader.access_events(self._client_id)[-1].index)
+
     @property
     def colleague(self) -> str:
         """Somebody with an account, whom a care team may take in."""
@@ -189,6 +197,9 @@ RECIPES: dict[str, Recipe] = {
     "GET /v1/audit/spot-checks/{draw_id}": lambda k: Right({"draw_id": k.drawn()[0]}),
     "POST /v1/audit/spot-checks": lambda k: k.read_again() or Right({}, {}),
     "POST /v1/audit/spot-checks/{draw_id}/decisions": _decides,
+    "GET /v1/audit": _nothing,
+    "GET /v1/audit/report": _nothing,
+    "GET /v1/audit/{index}": lambda k: Right({"index": k.audited()}),
     "GET /v1/clients/{client_id}": _nothing,
     "GET /v1/clients/{client_id}/timeline": _nothing,
     "GET /v1/clients/{client_id}/access-report": _nothing,

@@ -35,6 +35,9 @@ GET    /v1/audit/spot-checks/{draw_id}                        privacy_officer:an
 POST   /v1/audit/spot-checks                                  privacy_officer:any
 POST   /v1/audit/spot-checks/{draw_id}/decisions              privacy_officer:any
 GET    /v1/audit/patterns                                     privacy_officer:any:HCOMPL
+GET    /v1/audit                                              privacy_officer:any:HCOMPL
+GET    /v1/audit/report                                       privacy_officer:any:HCOMPL
+GET    /v1/audit/{index}                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/timeline                       therapist:team:TREAT supervisor:supervises:HQUALIMP

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api.app import create_app
+from api.audit import LAST_INDEX
 from api.door import Declared
 from records.actors import Role
 from records.errors import NotStored, OutcomeUnknown
@@ -17,7 +18,7 @@ from tests.api.caller import CLERK, GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
-OTHERS = {"/v1/audit/patterns": OFFICER, "/v1/audit/spot-checks": OFFICER, "/disclosures/letter": CLERK}
+OTHERS = {"/v1/audit": OFFICER, "/disclosures/letter": CLERK}
 """Part of an address that a therapist does not read → who does."""
 
 
@@ -54,12 +55,14 @@ def readings(served: Served) -> list[str]:
     assert served.get().status_code == 200
     drawn = uuid4()
     assert served.call("POST", "/v1/audit/spot-checks", {"id": str(drawn)}, by=OFFICER).status_code == 201
+    index = served.clinic.reader.access_events(served.client_id)[-1].index
     found = []
     for rule in served.app.url_map.iter_rules():
         if served.app.view_functions[rule.endpoint].declared.kind == "reading":  # type: ignore[attr-defined]  # as above
             note_id = str(draft if rule.rule.endswith("/draft") else note)
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
             path = path.replace("<uuid:draw_id>", str(drawn))
+            path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.bundle import Bundle
 
 from ops.wiring import open_clinic
 from projections.client_view import CLIENT_VIEW
@@ -90,13 +91,48 @@ def test_filters_leave_what_was_asked_for(seen: Seen) -> None:
 
 
 def test_csv_and_text_hold_the_same_entries(seen: Seen) -> None:
-    count = len(seen.audit("--client", str(seen.second)))
-    arguments = ("--data", str(seen.data), "--client", str(seen.second), "--actor", seen.therapist)
+    readings = ("--client", str(seen.second), "--source", "access")
+    count = len(seen.audit(*readings))
+    arguments = ("--data", str(seen.data), *readings, "--actor", seen.therapist)
     rows = list(csv.DictReader(io.StringIO(run("audit", *arguments, "--format", "csv").stdout)))
     text = run("audit", *arguments).stdout.splitlines()
     assert len(rows) == len(text) == count
     assert (rows[0]["actor_name"], rows[0]["action"], rows[0]["purpose"]) == ("Ada Fennimarsh", "client.view", "TREAT")
     assert "Ada Fennimarsh" in text[0]
+
+
+def test_fhir_is_one_bundle_of_the_same_entries(seen: Seen) -> None:
+    readings = ("--client", str(seen.client), "--source", "access", "--actor", seen.therapist)
+    indexes = [entry["index"] for entry in seen.audit(*readings)]
+    found = Bundle.model_validate_json(run("audit", "--data", str(seen.data), *readings, "--format", "fhir").stdout)
+    assert [each.resource.id for each in found.entry] == [f"entry-{index}" for index in indexes]
+    assert len(indexes) == READINGS
+    empty = run("audit", "--data", str(seen.data), "--client", str(uuid.uuid4()), "--format", "fhir")
+    assert not Bundle.model_validate_json(empty.stdout).entry
+
+
+def test_more_filters_sorting_and_sentences(seen: Seen) -> None:
+    outside = seen.audit("--outside-team", "--role", "therapist")
+    assert [(entry["actor"], entry["outcome"]) for entry in outside] == [(seen.other, "deny")]
+    assert [entry["actor"] for entry in seen.audit("--outcome", "deny")] == [seen.other]
+    assert {entry["action"] for entry in seen.audit("--action", "client.view")} == {"client.view"}
+    assert {entry["kind"] for entry in seen.audit("--source", "changes")} == {"change"}
+    asked = ("--client", str(seen.client), "--action", "client.view")
+    by_outcome = seen.audit(*asked, "--sort", "-outcome")
+    assert [entry["outcome"] for entry in by_outcome] == ["permit"] * READINGS + ["deny"]
+    times = [entry["index"] for entry in seen.audit(*asked, "--sort", "-at")]
+    assert times == sorted(times, reverse=True)
+    grouped = seen.audit(*asked, "--grouped", "--sort", "-at")
+    assert sum(entry["count"] for entry in grouped) == READINGS + 1
+    assert len(grouped) < READINGS / 4
+    told = run("audit", "--data", str(seen.data), *asked, "--grouped").stdout
+    assert f"client {seen.client}: Ada Fennimarsh (therapist, care team) read the current view" in told
+
+
+def test_what_is_not_known_is_said_and_never_looks_like_nobody(seen: Seen) -> None:
+    assert run("audit", "--data", str(seen.data), "--action", "client.veiw").exit_code != 0
+    for wrong in (("--purpose", "FUN"), ("--sort", "text"), ("--grouped", "--sort", "actor")):
+        assert run("audit", "--data", str(seen.data), *wrong).exit_code == 2
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_defused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ops.wiring import now
-from projections.audit_index import AuditIndex, AuditPage
+from projections.audit_index import AuditIndex
+from projections.audit_page import AuditPage
 from projections.client_view import CLIENT_VIEW
 from projections.timeline import TIMELINE
 from records.actors import Role

@@ -397,7 +397,25 @@ def test_audit_rows_are_found_by_client_actor_and_time(store: Store) -> None:
     assert [row.position for row in store.audit_rows(actor="carol")] == [3, 5]
     assert [row.position for row in store.audit_rows(client_id=anna, actor="dora")] == [8]
     assert [row.position for row in store.audit_rows(from_us=200, to_us=400)] == [5, 8]
-    assert [row.position for row in store.audit_rows(after=3, limit=2)] == [5, 8]
+    assert [row.position for row in store.audit_rows(purpose="TREAT")] == [3, 9]
+    assert [row.position for row in store.audit_rows(after=(100, 3), limit=2)] == [5, 8]
+
+
+def test_audit_rows_follow_each_other_by_time_either_way(store: Store) -> None:
+    anna = uuid4()
+    # Two of one time, and one that was learned late: the index of the ledger is not always the order of time.
+    rows = [AuditRow(index, anna, "carol", None, at_us) for index, at_us in ((3, 200), (5, 300), (6, 300), (9, 100))]
+    store.commit(Unit(audit=AuditBatch(tuple(rows), 9)))
+    assert [row.position for row in store.audit_rows()] == [9, 3, 5, 6]
+    assert [row.position for row in store.audit_rows(newest_first=True)] == [6, 5, 3, 9]
+    assert [row.position for row in store.audit_rows(after=(300, 5))] == [6]
+    found, after = [], None
+    for _ in rows:
+        (row,) = store.audit_rows(client_id=anna, actor="carol", after=after, newest_first=True, limit=1)
+        found.append(row.position)
+        after = (row.at_us, row.position)
+    assert found == [6, 5, 3, 9]
+    assert list(store.audit_rows(after=after, newest_first=True)) == []
 
 
 def test_audit_rows_come_once_and_may_begin_anew(store: Store) -> None:

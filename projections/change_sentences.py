@@ -1,0 +1,54 @@
+"""Changes of accounts, tokens, care teams and the clinic as sentences for the privacy officer.
+
+Source: AUDIT A5 (role changes are logged), A6 (sentences for people), A11.
+
+- A sentence says who changed what about whom, and when in the clinic's time.
+- It is told from the sealed event; names are those that accounts have now.
+
+Readings and refusals are told by `projections.access_sentences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from records.event import Recorded, topic_of
+
+CHANGES: dict[str, str] = {
+    "account.created": "opened an account for {person} as {detail}",
+    "account.role_changed": "gave {person} the role of {detail}",
+    "account.disabled": "closed the account of {person}",
+    "token.issued": "issued a sign-in token to {person}",
+    "token.revoked": "took back a sign-in token of {person}",
+    "care_team.member_added": "put {person} into the client's care team, {detail}",
+    "care_team.member_removed": "took {person} out of the client's care team",
+    "clinic.founded": "founded the clinic",
+    "clinic.policy_changed": "changed the clinic's policy",
+}
+"""Topic of a staff, care team or clinic event → what was done; a test holds it to the catalogue."""
+
+PARTS: dict[str, str] = {"team": "treating", "supervises": "supervising"}
+
+
+def person_of(recorded: Recorded) -> str | None:
+    """Return the account that a change is about, or None."""
+    staff_id = getattr(recorded.event, "staff_id", None)
+    return None if staff_id is None else str(staff_id)
+
+
+def detail_of(recorded: Recorded) -> str | None:
+    """Return the role or the part that was given, as a code, or None."""
+    event = recorded.event
+    given = getattr(event, "role", None) or getattr(event, "part", None)
+    return None if given is None else str(given)
+
+
+def change_sentence(recorded: Recorded, name_of: Callable[[str], str], zone: ZoneInfo) -> str:
+    """Return one sentence for a change."""
+    topic, at = topic_of(recorded.event), recorded.recorded_at.astimezone(zone)
+    person, detail = person_of(recorded) or "nobody", detail_of(recorded) or ""
+    words = PARTS.get(detail, detail.replace("_", " "))
+    what = CHANGES.get(topic, topic.replace(".", " ").replace("_", " "))
+    done = what.format(person=name_of(person), detail=words)
+    return f"{name_of(recorded.event.entered_by)} {done} on {at.day} {at:%B %Y} at {at:%H:%M}."
