@@ -157,14 +157,11 @@ def record_assessment(
         raise InvalidContent("/completed_by", "Is neither client nor therapist.")
     if session_id is not None:
         record.require_session(session_id)
-    _require_difficulty(known, difficulty)
     stamp = context.stamp(occurred_at, reported_by=completed_by if completed_by == "client" else None)
     if record.birth_date is not None and stamp["occurred_at"].date() < record.birth_date:
         raise InvalidContent("/occurred_at", "Lies before the client's birth.")
+    _require_difficulty(known, difficulty)
     scored = _scored(known, answers, score)
-    prompt = None
-    if known.risk is not None and scored.risk_prompt and scored.risk_value is not None:
-        prompt = RiskPrompt(item=known.risk.item, value=scored.risk_value)
     return [
         AssessmentRecorded(
             assessment_id=assessment_id,
@@ -181,12 +178,18 @@ def record_assessment(
             session_id=session_id,
             completed_by=completed_by,
             in_session=in_session,
-            risk_prompt=prompt,
+            risk_prompt=_prompt(known, scored),
             risk_item_unanswered=scored.risk_unanswered,
             difficulty=difficulty,
             **stamp,
         )
     ]
+
+
+def _prompt(measure: Measure, scored: Scored) -> RiskPrompt | None:
+    if measure.risk is None or not scored.risk_prompt or scored.risk_value is None:
+        return None
+    return RiskPrompt(item=measure.risk.item, value=scored.risk_value)
 
 
 def _require_difficulty(measure: Measure, difficulty: int | None) -> None:

@@ -494,10 +494,3 @@ def test_nothing_new_names_a_session_in_error() -> None:
     case.refused(RuleBroken, "session-entered-in-error")
     case.error = None
     hold(case, session_id=target, if_match=version).refused(RuleBroken, "session-entered-in-error")
-
-
-def test_an_error_leaves_the_breach_open() -> None:
-    case = hold(given(episode(), booked()), breach_reason="Crisis at the door.")
-    the_breach(case)
-    in_error(case, SESSION).then(SessionEnteredInError)
-    assert not case.record.breaches[SESSION].reviewed
