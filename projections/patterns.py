@@ -123,13 +123,16 @@ def outside_care_team(readings: Sequence[Reading]) -> list[Reading]:
 
 def same_surname_or_address(readings: Sequence[Reading], people: People, clients: Clients) -> list[Reading]:
     """Return readings of somebody else's record under one's own surname or at one's own address."""
+    families = {key: search_words(client.family) for key, client in clients.items()}
+    names = _names(people)
+    own = set(own_record(readings, people, clients))
 
     def related(each: Reading) -> bool:
         person, client = people.get(each.staff), clients.get(each.client)
-        if person is None or client is None or is_own(each.client, client, person):
+        if person is None or client is None or each in own:
             return False
-        family = search_words(client.family)
-        same_name = bool(family) and search_words(person.name)[-len(family) :] == family
+        family = families[each.client]
+        same_name = bool(family) and names[each.staff][-len(family) :] == family
         return same_name or (client.address is not None and client.address == person.address)
 
     return [each for each in readings if related(each)]
@@ -137,15 +140,10 @@ def same_surname_or_address(readings: Sequence[Reading], people: People, clients
 
 def colleague_as_client(readings: Sequence[Reading], people: People, clients: Clients) -> list[Reading]:
     """Return readings of the record of a colleague."""
-    by_name = {search_words(person.name): staff for staff, person in people.items()}
+    by_name = {name: staff for staff, name in _names(people).items()}
     by_record = {person.client: staff for staff, person in people.items() if person.client is not None}
-
-    def whose(client_id: UUID) -> str | None:
-        client = clients.get(client_id)
-        named = None if client is None else by_name.get(search_words(f"{client.given} {client.family}"))
-        return by_record.get(client_id, named)
-
-    return [each for each in readings if whose(each.client) not in (None, each.staff)]
+    whose = {key: by_record.get(key, by_name.get(name)) for key, name in _full_names(clients).items()}
+    return [each for each in readings if whose.get(each.client, by_record.get(each.client)) not in (None, each.staff)]
 
 
 def after_episode_closed(readings: Sequence[Reading], clients: Clients, days: int) -> list[Reading]:
@@ -183,19 +181,16 @@ def bulk(readings: Sequence[Reading], clients_an_hour: int) -> list[Reading]:
 
 
 def own_record(readings: Sequence[Reading], people: People, clients: Clients) -> list[Reading]:
-    """Return readings of one's own record, known by its link to the account or by the same full name."""
-    return [
-        each
-        for each in readings
-        if each.staff in people and is_own(each.client, clients.get(each.client), people[each.staff])
-    ]
+    """Return readings of one's own record, known by its link to the account, or else by the same full name."""
+    names, full_names = _names(people), _full_names(clients)
 
+    def own(each: Reading) -> bool:
+        person = people.get(each.staff)
+        if person is None or person.client is not None:
+            return person is not None and person.client == each.client
+        return each.client in full_names and full_names[each.client] == names[each.staff]
 
-def is_own(client_id: UUID, client: Treated | None, person: Person) -> bool:
-    """Tell whether a record is the person's own."""
-    if person.client is not None:
-        return person.client == client_id
-    return client is not None and search_words(f"{client.given} {client.family}") == search_words(person.name)
+    return [each for each in readings if own(each)]
 
 
 def find_all(
@@ -225,6 +220,14 @@ RULES: dict[str, str] = {
     "own-record": "opened their own record",
 }
 """Code of each rule → what a person did, for a sentence."""
+
+
+def _names(people: People) -> dict[str, tuple[str, ...]]:
+    return {staff: search_words(person.name) for staff, person in people.items()}
+
+
+def _full_names(clients: Clients) -> dict[UUID, tuple[str, ...]]:
+    return {key: search_words(f"{client.given} {client.family}") for key, client in clients.items()}
 
 
 def _hours(readings: Sequence[Reading]) -> Iterator[deque[Reading]]:
