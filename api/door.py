@@ -29,6 +29,7 @@ from api.fields import Body, Instant, Line, QueryWhole, faults
 from api.json_body import SMALL_BYTES, read_body, read_object
 from api.operations import describe_change, describe_public, describe_reading
 from api.problems import Fault, Unacceptable
+from records.actors import Purpose
 from records.decision import Decision
 from records.reader import View
 from records.request import IdempotencyKey, Request
@@ -64,6 +65,7 @@ def reads(
     document: type[msgspec.Struct] | Any,
     places: Place | None = None,
     tagged: bool = False,
+    finds: bool = False,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
 
@@ -73,6 +75,7 @@ def reads(
         document: what is sent: a Struct, or a schema.
         places: of what type the cursor's place is, for pages.
         tagged: whether the answer has an ETag.
+        finds: whether it may not find what the address names, though that is no client.
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
@@ -88,6 +91,8 @@ def reads(
             purpose = None
             try:
                 purpose = headers.purpose_of_use(request)
+                if purpose is Purpose.ETREAT or headers.pleads(request):
+                    asked = asked._replace(plea=headers.plea(request, purpose))
                 parameters = read_query(schema)
                 scope = _scope(action, client_id, asked, parameters)
                 if "cursor" in parameters and places is not None:
@@ -97,7 +102,7 @@ def reads(
             return function(Reading(door, asked, purpose, parameters, scope), **path)
 
         operation = describe_reading(
-            function, query, described, names="client_id" in function.__annotations__, tagged=tagged
+            function, query, described, names=finds or "client_id" in function.__annotations__, tagged=tagged
         )
         return _declare(route, Declared("reading", action), operation)
 

@@ -2,7 +2,7 @@
 
 - A duty gets the clinic, who asks, plain arguments and where to tell progress; it returns plain data or structs.
 - Accounts and tokens go through `transact`; reports go through `view` and leave their access entry.
-- A token is shown once; the log keeps its keyed digest only.
+- A token is shown once; the log keeps its keyed digest only. So is the secret of a second factor, kept nowhere.
 
 It knows nothing of terminals and sockets (`ops.desk`, `ops.control`).
 """
@@ -45,6 +45,7 @@ class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
+ENROLMENT_BYTES = 32
 MAX_TOKEN_DAYS = 366
 
 
@@ -81,6 +82,12 @@ def _disable_user(clinic: Clinic, request: Request, arguments: dict[str, Any], _
     staff_id = _id(arguments["id"], "account")
     clinic.service.transact(staff_id, disable_account, request)
     return {"id": staff_id, "disabled": True}
+
+
+def _enrol_second_factor(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id = _id(arguments["user"], "account")
+    uri = clinic.emergency.enrol(staff_id, secrets.token_bytes(ENROLMENT_BYTES), request)
+    return {"user": staff_id, "uri": uri}
 
 
 def _issue_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
@@ -155,6 +162,7 @@ DUTIES: dict[str, Duty] = {
     "user.add": _add_user,
     "user.list": _list_users,
     "user.disable": _disable_user,
+    "user.totp": _enrol_second_factor,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "load": _load,

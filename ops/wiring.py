@@ -25,6 +25,7 @@ from records.actors import Actor, Role
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
+from records.emergency_door import EmergencyDoor
 from records.errors import LedgerMismatch, WellkeptError
 from records.event import StreamKind
 from records.key_provider import KeyFileProvider
@@ -76,6 +77,7 @@ class Clinic(NamedTuple):
 
     service: Service
     drafts: Drafts
+    emergency: EmergencyDoor
     store: Store
     keyring: Keyring
     paths: Paths
@@ -221,7 +223,7 @@ def open_clinic(
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index)
+    return Clinic(service, Drafts(service, store), EmergencyDoor(service), store, keyring, paths, roster, audit_index)
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

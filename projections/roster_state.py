@@ -23,12 +23,15 @@ from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
+from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import EVENTS as NOTE_EVENTS
 from records.registration import ClientIdentityChanged, ClientRegistered
+from records.reviews import EVENTS as REVIEW_EVENTS
 from records.risk import RiskAssessed, RiskPromptCleared
+from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
 from records.sessions import SessionBreachRecorded, SessionHeld
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
@@ -182,6 +185,9 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberAdded,
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
+    *SECOND_FACTOR_EVENTS,
+    *EMERGENCY_EVENTS,
+    *REVIEW_EVENTS,
     *CLINIC_EVENTS,
 )
 

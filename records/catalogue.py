@@ -21,11 +21,14 @@ from records import (
     care_team,
     clinic,
     consent,
+    emergency,
     episodes,
     goals,
     notes,
     registration,
+    reviews,
     risk,
+    second_factor,
     sessions,
     staff,
 )
@@ -46,6 +49,9 @@ CONCEPTS = (
     access,
     care_team,
     staff,
+    second_factor,
+    emergency,
+    reviews,
     clinic,
 )
 

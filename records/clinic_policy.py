@@ -59,6 +59,10 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         late_entry_hours: a note signed later than this after the session is a late entry.
         sign_within_hours: age at which an unsigned note is a work-list item.
         booking_horizon_days: the furthest ahead that a session may be booked.
+        emergency_hours: how long an emergency access stays open.
+        review_days: a review that is still open after so many days is overdue.
+        second_reviewer: id of the person who reviews what the privacy officer did or confirmed.
+        reviewer_sees_reason: whether the reviewer of an access may read the reason that was given in words.
     """
 
     timezone: str = "Europe/London"
@@ -69,6 +73,10 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     late_entry_hours: int = 24
     sign_within_hours: int = 72
     booking_horizon_days: int = 366
+    emergency_hours: int = 3
+    review_days: int = 7
+    second_reviewer: str | None = None
+    reviewer_sees_reason: bool = True
 
     def consents_for(self, *acts: str) -> tuple[str, ...]:
         """Return the consent kinds that the acts need, each once, in the order of the acts."""

@@ -56,3 +56,20 @@ def disable(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
     disabled = perform(settings, "user.disable", {"id": id})
     put(disabled, as_json, disabled["id"])
     say("The account is closed.")
+
+
+@command.command("totp")
+@data_option
+@click.argument("id")
+@yes_option
+@json_option
+@pass_settings
+def totp(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
+    """Give an account a second factor for emergency access; an older one ends.
+
+    Prints the address for its authenticator app, this once.
+    """
+    confirm("Make a new second factor for this account?", yes)
+    enrolled = perform(settings, "user.totp", {"user": id})
+    put(enrolled, as_json, enrolled["uri"])
+    say("It is shown only now, and stored nowhere. Scan it with the person's authenticator app.")
