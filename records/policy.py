@@ -46,6 +46,8 @@ _ANYONE = Grant()
 _CLINICAL_WRITE = {Role.THERAPIST: Grant(_TEAM)}
 _DESK_WRITE = {Role.FRONT_DESK: _ANYONE, Role.THERAPIST: Grant(_TEAM)}
 _RISK_WRITE = {Role.THERAPIST: Grant(_TEAM), Role.SUPERVISOR: Grant(_SUPERVISES)}
+# What was done in an emergency can always be written down, by whoever did it.
+_NOTE_WRITE = {Role.THERAPIST: Grant(_TEAM, emergency=True), Role.SUPERVISOR: Grant(_EMERGENCY)}
 _CLINICIANS = {Role.THERAPIST: _ANYONE, Role.SUPERVISOR: _ANYONE}
 _ACCOUNTS = {Role.ADMINISTRATOR: _ANYONE, Role.OPERATOR: _ANYONE}
 _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_SUPERVISES, _HQUALIMP)}
@@ -90,8 +92,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "goal.set": _CLINICAL_WRITE,
     "goal.change": _CLINICAL_WRITE,
     "goal.rate": _CLINICAL_WRITE,
-    "note.draft": _CLINICAL_WRITE,
-    "note.sign": {Role.THERAPIST: Grant(_TEAM, emergency=True), Role.SUPERVISOR: Grant(_EMERGENCY)},
+    "note.draft": _NOTE_WRITE,
+    "note.sign": _NOTE_WRITE,
     "note.addend": _CLINICAL_WRITE,
     "note.amend": _CLINICAL_WRITE,
     "note.error": _CLINICAL_WRITE,
@@ -99,7 +101,10 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "client.view": {**_EMERGENCY_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _EMERGENCY_READ,
     "note.view": _EMERGENCY_READ,
-    "note.draft.view": {Role.THERAPIST: Grant(_TEAM, _TREAT)},
+    "note.draft.view": {
+        Role.THERAPIST: Grant(_TEAM, _TREAT, emergency=True),
+        Role.SUPERVISOR: Grant(_EMERGENCY, frozenset({Purpose.ETREAT})),
+    },
     "client.access_report": {
         **_CLINICAL_READ,
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-from uuid import UUID, uuid4
 
 import pytest
 from werkzeug.test import TestResponse
@@ -32,12 +29,7 @@ class Emergencies(Served):
         self.secrets: dict[str, bytes] = {}
         self.outsider, self.outsider_token = clinic.hire(Role.THERAPIST, "Kim Vale")
         for person in (self.outsider, *(clinic.staff[role] for role in (T, S, OFFICER))):
-            self.enrol(person)
-
-    def enrol(self, person: Actor) -> None:
-        uri = self.clinic.opened.emergency.enrol(UUID(person.id), uuid4().bytes, self.clinic.request(Role.OPERATOR))
-        secret = parse_qs(urlsplit(uri).query)["secret"][0]
-        self.secrets[person.id] = base64.b32decode(secret + "=" * (-len(secret) % 8))
+            self.secrets[person.id] = clinic.secret(person)
 
     def code(self, person: Actor) -> str:
         """Return the person's next code; each call is half a minute later."""

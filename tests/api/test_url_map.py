@@ -9,10 +9,11 @@ import pytest
 
 from api.app import create_app
 from api.door import Declared
+from records.actors import Role
 from records.errors import NotStored, OutcomeUnknown
 from records.policy import TABLE
 from records.service import Service
-from tests.api.caller import GENEROUS, Served, T
+from tests.api.caller import GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
 
 CANARY = "canary-d71e"
@@ -46,6 +47,7 @@ def readings(served: Served) -> list[str]:
     """Return a real address for every clinical reading of the map, with something to read behind each."""
     note, _ = served.note(CANARY)
     draft = uuid4()
+    review = served.clinic.emergency(served.clinic.hire(T, "Kim Vale")[0], served.client_id)
     text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
     served.call("PUT", served.of(f"/notes/{draft}/draft"), text)
     found = []
@@ -53,9 +55,15 @@ def readings(served: Served) -> list[str]:
         if served.app.view_functions[rule.endpoint].declared.kind == "reading":  # type: ignore[attr-defined]  # as above
             note_id = str(draft if rule.rule.endswith("/draft") else note)
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
+            path = path.replace("<uuid:review_id>", str(review))
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found
+
+
+def reader(path: str) -> Role:
+    """Return who may read an address."""
+    return OFFICER if path.startswith("/v1/audit") else T
 
 
 def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) -> None:
@@ -64,7 +72,7 @@ def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) 
     assert served.get().status_code == 200
     for path in readings(served):
         before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
-        answered = served.call("GET", path)
+        answered = served.call("GET", path, by=reader(path))
         assert answered.status_code == 200, path
         shown = [client for client in (served.client_id, other) if str(client) in path + answered.text]
         after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
@@ -83,14 +91,14 @@ def test_nothing_is_shown_when_its_entry_cannot_be_written(
     store, http = faulty(served)
     for path in paths:
         store.fails, store.stored = fails, stored
-        answered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        answered = http.get(path, headers=served.headers("GET", reader(path), None, None, None))
         assert answered.status_code == 503, path
         assert answered.headers["Retry-After"]
         assert answered.mimetype == "application/problem+json"
         assert CANARY not in answered.text
         assert "Marsh" not in answered.text
         store.fails = None
-        recovered = http.get(path, headers=served.headers("GET", T, None, None, None))
+        recovered = http.get(path, headers=served.headers("GET", reader(path), None, None, None))
         assert recovered.status_code == 200, path
 
 

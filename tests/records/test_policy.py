@@ -52,8 +52,8 @@ goal.rate                 therapist:team
 goal.set                  therapist:team
 note.addend               therapist:team
 note.amend                therapist:team
-note.draft                therapist:team
-note.draft.view           therapist:team:TREAT
+note.draft                supervisor:emergency therapist:team therapist:emergency
+note.draft.view           therapist:team:TREAT supervisor:emergency:ETREAT therapist:emergency:ETREAT
 note.error                therapist:team
 note.sign                 supervisor:emergency therapist:team therapist:emergency
 note.view                 supervisor:supervises:HQUALIMP therapist:team:TREAT
@@ -136,7 +136,8 @@ def test_an_emergency_access_opens_what_a_clinician_needs_and_to_nobody_else() -
         and denial(action, role, EMERGENCY, purpose) is None
         and denial(action, role, NONE, purpose) is not None
     }
-    actions = {"client.view", "client.timeline", "note.view", "note.sign", "risk.assess", "care_team.join"}
+    reads = {"client.view", "client.timeline", "note.view", "note.draft.view"}
+    actions = reads | {"note.draft", "note.sign", "risk.assess", "care_team.join"}
     assert opened == set(itertools.product(actions, (Role.THERAPIST, Role.SUPERVISOR)))
 
 
