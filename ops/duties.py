@@ -21,6 +21,7 @@ import msgspec
 from ops.exits import CommandFailed, Exit
 from ops.wiring import Clinic
 from records.actors import Purpose, Role
+from records.clinic import change_policy
 from records.errors import InvalidContent, UnknownItem
 from records.request import Request
 from records.staff import create_account, disable_account, issue_token, revoke_token
@@ -46,6 +47,7 @@ _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
 ENROLMENT_BYTES = 32
+REVIEWERS = (Role.SUPERVISOR, Role.PRIVACY_OFFICER)
 MAX_TOKEN_DAYS = 366
 
 
@@ -88,6 +90,17 @@ def _enrol_second_factor(clinic: Clinic, request: Request, arguments: dict[str, 
     staff_id = _id(arguments["user"], "account")
     uri = clinic.emergency.enrol(staff_id, secrets.token_bytes(ENROLMENT_BYTES), request)
     return {"user": staff_id, "uri": uri}
+
+
+def _name_second_reviewer(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id = _id(arguments["user"], "account")
+    clinic.service.admit(change_policy.permission, None, request)
+    account = clinic.service.directory.staff.get(staff_id)
+    if account is None or account.disabled or account.role not in REVIEWERS:
+        raise UnknownItem("supervisor or privacy officer")
+    policy = msgspec.structs.replace(clinic.service.directory.clinic.policy, second_reviewer=str(staff_id))
+    clinic.service.transact(clinic.service.streams.clinic, change_policy, request, policy=policy)
+    return {"user": staff_id, "second_reviewer": True}
 
 
 def _issue_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
@@ -162,6 +175,7 @@ DUTIES: dict[str, Duty] = {
     "user.add": _add_user,
     "user.list": _list_users,
     "user.disable": _disable_user,
+    "user.reviewer": _name_second_reviewer,
     "user.totp": _enrol_second_factor,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,

@@ -73,3 +73,15 @@ def totp(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
     enrolled = perform(settings, "user.totp", {"user": id})
     put(enrolled, as_json, enrolled["uri"])
     say("It is shown only now, and stored nowhere. Scan it with the person's authenticator app.")
+
+
+@command.command("reviewer")
+@data_option
+@click.argument("id")
+@json_option
+@pass_settings
+def reviewer(settings: Settings, id: str, as_json: bool) -> None:
+    """Name the supervisor or second privacy officer who reviews what the privacy officer did or confirmed."""
+    named = perform(settings, "user.reviewer", {"user": id})
+    put(named, as_json, named["user"])
+    say("They find these reviews under /v1/audit/reviews.")
