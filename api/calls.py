@@ -32,6 +32,7 @@ from records.actors import Purpose
 from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
+from records.emergency_door import EmergencyDoor
 from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.event import StreamKind
 from records.reader import View
@@ -52,6 +53,10 @@ class Clinic(Protocol):
     @property
     def drafts(self) -> Drafts:
         """The door for drafts."""
+
+    @property
+    def emergency(self) -> EmergencyDoor:
+        """The door for emergency access."""
 
     @property
     def roster(self) -> Roster:
@@ -111,7 +116,8 @@ class Door:
         try:
             self.service.admit(action, client_id, asked, purpose)
         except NotPermitted as refusal:
-            if refusal.reason == "purpose" and fault.name == "purpose-missing":
+            # That these must be stated is no secret, and says nothing of the client.
+            if (refusal.reason, fault.name) in (("purpose", "purpose-missing"), ("relation", "reason-missing")):
                 raise fault from None
             raise
         if client_id is not None:
@@ -213,6 +219,11 @@ class Change:
         """The door for drafts."""
         return self._door.clinic.drafts
 
+    @property
+    def emergency(self) -> EmergencyDoor:
+        """The door for emergency access."""
+        return self._door.clinic.emergency
+
     def new_id(self, use: str = "") -> UUID:
         """Take the id that the caller made, or draw one from the retry key."""
         made: UUID | None = self.body.pop("id", None)
@@ -274,7 +285,17 @@ class Change:
             return self.service.directory.team(target).version
         if kind is StreamKind.CLINIC:
             return self.service.directory.clinic.draws[subject].version
+
+        if kind is StreamKind.STAFF:
+            return self._account_version(subject)
         return _version_of(self.service.client(target), subject)
+
+    def _account_version(self, subject: UUID) -> int:
+        """Return where the stream of the person stands to whom an emergency access or a review belongs."""
+        directory = self.service.directory
+        review = directory.review(subject)
+        account = directory.holder_of(subject) if review is None else review[0]
+        return account.version if account is not None else 0
 
 
 def _version_of(record: ClientRecord, subject: UUID) -> int:

@@ -30,6 +30,7 @@ from api.forms import accepted
 from api.json_body import SMALL_BYTES, read_body, read_object
 from api.operations import describe_change, describe_public, describe_reading
 from api.problems import Fault, Unacceptable
+from records.actors import Purpose
 from records.decision import Decision
 from records.reader import View
 from records.request import IdempotencyKey, Request
@@ -66,6 +67,7 @@ def reads(
     places: Place | None = None,
     tagged: bool = False,
     forms: type[msgspec.Struct] | None = None,
+    finds: bool = False,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
 
@@ -76,6 +78,7 @@ def reads(
         places: of what type the cursor's place is, for pages.
         tagged: whether the answer has an ETag.
         forms: what the page's items are, where it can be had as NDJSON, CSV and FHIR too.
+        finds: whether it may not find what the address names, though that is no client.
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
@@ -92,6 +95,9 @@ def reads(
             try:
                 purpose = headers.purpose_of_use(request)
                 form = JSON if forms is None else accepted(request)
+
+                if purpose is Purpose.ETREAT or headers.pleads(request):
+                    asked = asked._replace(plea=headers.plea(request, purpose))
                 parameters = read_query(schema)
                 scope = _scope(action, client_id, asked, parameters)
                 if "cursor" in parameters and places is not None:
@@ -104,7 +110,7 @@ def reads(
             function,
             query,
             described,
-            names=bool(set(function.__annotations__) - {"reading", "return"}),
+            names=finds or bool(set(function.__annotations__) - {"reading", "return"}),
             tagged=tagged,
             forms=forms is not None,
         )

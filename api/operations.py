@@ -17,8 +17,9 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
+from api.fields import UUID_PATTERN
 from api.forms import DESCRIBED, LINK
-from api.headers import ETAG_PATTERN, KEY_PATTERN
+from api.headers import ETAG_PATTERN, KEY_PATTERN, REASON_LENGTH, REASON_PATTERN
 from api.problems import MEDIA_TYPE, ROWS, ProblemSchema
 from records.actors import Purpose
 
@@ -53,6 +54,21 @@ PURPOSE: dict[str, Any] = {
     "required": True,
     "description": "Why the record is read: a code of HL7 PurposeOfUse that your role and relation may state.",
     "schema": {"type": "string", "enum": [purpose.value for purpose in Purpose]},
+}
+REASON: dict[str, Any] = {
+    "in": "header",
+    "name": "Access-Reason",
+    "required": False,
+    "description": "With ETREAT: why the record must be read now. Characters beyond ASCII are percent-encoded UTF-8.",
+    "schema": {"type": "string", "pattern": REASON_PATTERN, "minLength": 1, "maxLength": REASON_LENGTH},
+    "example": "Crisis call, the treating therapist cannot be reached.",
+}
+EMERGENCY_ACCESS: dict[str, Any] = {
+    "in": "header",
+    "name": "Emergency-Access",
+    "required": False,
+    "description": "With ETREAT, for the first reading: the id of the emergency access that was granted.",
+    "schema": {"type": "string", "format": "uuid", "pattern": UUID_PATTERN},
 }
 IF_MATCH: dict[str, Any] = {
     "in": "header",
@@ -110,8 +126,8 @@ def describe_reading(
         tagged: whether the answer has an ETag.
         forms: whether it can be had in forms other than JSON.
     """
-    parameters: list[Any] = [PURPOSE, {"in": "query", "schema": query}]
-    problems = (*READ_PROBLEMS, 404, 410) if names else READ_PROBLEMS
+    parameters: list[Any] = [PURPOSE, REASON, EMERGENCY_ACCESS, {"in": "query", "schema": query}]
+    problems = (*READ_PROBLEMS, 404, 409, 410) if names else READ_PROBLEMS
     headers = {"ETag": {**ETAG, "required": True}} if tagged else {}
     if forms:
         problems, headers = (*problems, 406), {**headers, "Link": LINK}

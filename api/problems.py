@@ -41,6 +41,9 @@ ROWS: dict[str, Row] = {
         "Purpose of use missing",
         "A reading states why in the header Purpose-Of-Use: TREAT, HQUALIMP, HCOMPL, PATRQT or ETREAT.",
     ),
+    "reason-missing": Row(
+        400, "Reason missing", "A reading in an emergency (ETREAT) says why in the header Access-Reason."
+    ),
     "unauthenticated": Row(401, "Not signed in", "A token is needed, and this is no good one (any longer)."),
     "not-permitted": Row(403, "Not permitted", "Role, relation to the client or purpose does not allow it."),
     "not-found": Row(404, "Not found", "There is nothing at this address."),
@@ -58,6 +61,9 @@ ROWS: dict[str, Row] = {
     "idempotency-key-reused": Row(422, "Idempotency-Key reused", "This key was used before for another request."),
     "version-required": Row(428, "Version required", "Send If-Match with the ETag of what you read."),
     "too-many-requests": Row(429, "Too many requests", "Nothing was written; try again after Retry-After seconds."),
+    "too-many-attempts": Row(
+        429, "Too many attempts", "Too many one-time codes were wrong; none is looked at until Retry-After has passed."
+    ),
     "defect": Row(500, "Defect", "This is a defect of the service; the request id finds it in its log."),
     "not-stored": Row(503, "Not stored", "The log could not be written, so nothing was stored and nothing is shown."),
     "outcome-unknown": Row(503, "Outcome unknown", "It may be stored; send it again with the same Idempotency-Key."),
@@ -78,6 +84,7 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.VersionRequired: "version-required",
     errors.InvalidContent: "invalid-content",
     errors.IdempotencyKeyReused: "idempotency-key-reused",
+    errors.TooManyAttempts: "too-many-attempts",
     errors.NotStored: "not-stored",
     errors.OutcomeUnknown: "outcome-unknown",
     errors.KeyMissing: "key-missing",
@@ -153,7 +160,7 @@ def problem(name: str, request_id: str, error: BaseException | None = None) -> R
         headers["WWW-Authenticate"] = 'Bearer realm="wellkept"'
     if row.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if isinstance(error, Unacceptable) and error.retry_after_seconds is not None:
+    if isinstance(error, Unacceptable | errors.TooManyAttempts) and error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     document = {
         "type": f"/problems/{name}",

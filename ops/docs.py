@@ -126,7 +126,8 @@ def policy_page() -> str:
     return _page(
         "Who may do what",
         "An act that is not here is forbidden to everybody. `team` and `supervises` are relations to the client;"
-        " codes in capitals are the purposes of use that a reading may state.",
+        " `emergency` is one too, while an emergency access is open; codes in capitals are the purposes of use that a"
+        " reading may state.",
         _table(("action", *(role.value for role in Role)), rows),
     )
 
@@ -158,7 +159,8 @@ def _grant(grant: Grant | None) -> str:
         return ""
     relations = "/".join(sorted(relation.value for relation in grant.relations)) or "yes"
     purposes = "/".join(sorted(purpose.value for purpose in grant.purposes))
-    return f"{relations} {purposes}".strip()
+    told = f"{relations} {purposes}".strip()
+    return f"{told}, emergency {'ETREAT' if purposes else ''}".strip() if grant.emergency else told
 
 
 def _commands(context: click.Context) -> Iterator[click.Context]:

@@ -2,7 +2,7 @@
 
 - A duty gets the clinic, who asks, plain arguments and where to tell progress; it returns plain data or structs.
 - Accounts and tokens go through `transact`; reports go through `view` and leave their access entry.
-- A token is shown once; the log keeps its keyed digest only.
+- A token is shown once; the log keeps its keyed digest only. So is the secret of a second factor, kept nowhere.
 
 It knows nothing of terminals and sockets (`ops.desk`, `ops.control`).
 """
@@ -24,6 +24,7 @@ from projections.disclosures import ACCOUNTING
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
+from records.clinic import change_policy
 from records.errors import InvalidContent, UnknownItem
 from records.request import Request
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
@@ -66,6 +67,8 @@ _PATTERNS_ASKED = msgspec.json.Decoder(PatternsAsked)
 _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
+ENROLMENT_BYTES = 32
+REVIEWERS = (Role.SUPERVISOR, Role.PRIVACY_OFFICER)
 MAX_TOKEN_DAYS = 366
 
 
@@ -102,6 +105,23 @@ def _disable_user(clinic: Clinic, request: Request, arguments: dict[str, Any], _
     staff_id = _id(arguments["id"], "account")
     clinic.service.transact(staff_id, disable_account, request)
     return {"id": staff_id, "disabled": True}
+
+
+def _enrol_second_factor(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id = _id(arguments["user"], "account")
+    uri = clinic.emergency.enrol(staff_id, secrets.token_bytes(ENROLMENT_BYTES), request)
+    return {"user": staff_id, "uri": uri}
+
+
+def _name_second_reviewer(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id = _id(arguments["user"], "account")
+    clinic.service.admit(change_policy.permission, None, request)
+    account = clinic.service.directory.staff.get(staff_id)
+    if account is None or account.disabled or account.role not in REVIEWERS:
+        raise UnknownItem("supervisor or privacy officer")
+    policy = msgspec.structs.replace(clinic.service.directory.clinic.policy, second_reviewer=str(staff_id))
+    clinic.service.transact(clinic.service.streams.clinic, change_policy, request, policy=policy)
+    return {"user": staff_id, "second_reviewer": True}
 
 
 def _issue_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
@@ -241,6 +261,8 @@ DUTIES: dict[str, Duty] = {
     "user.list": _list_users,
     "user.disable": _disable_user,
     "user.ties": _record_ties,
+    "user.reviewer": _name_second_reviewer,
+    "user.totp": _enrol_second_factor,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "load": _load,

@@ -26,6 +26,7 @@ from records.actors import Actor, Role
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
+from records.emergency_door import EmergencyDoor
 from records.errors import LedgerMismatch, WellkeptError
 from records.event import StreamKind
 from records.key_provider import KeyFileProvider
@@ -79,6 +80,7 @@ class Clinic(NamedTuple):
 
     service: Service
     drafts: Drafts
+    emergency: EmergencyDoor
     store: Store
     keyring: Keyring
     paths: Paths
@@ -226,7 +228,9 @@ def open_clinic(
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
-    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, patterns)
+    return Clinic(
+        service, Drafts(service, store), EmergencyDoor(service), store, keyring, paths, roster, audit_index, patterns
+    )
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

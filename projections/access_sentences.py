@@ -18,6 +18,15 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "client.register": ("register the client", "registered the client"),
     "client.identity": ("change the identity", "changed the identity"),
     "care_team.change": ("change the care team", "changed the care team"),
+    "care_team.join": ("join the care team by themselves", "joined the care team by themselves"),
+    "emergency.grant": ("open the record in an emergency", "was granted to open the record in an emergency"),
+    "emergency.approve": ("confirm an emergency access", "confirmed an emergency access"),
+    "emergency.open": ("open the record in an emergency", "opened the record in an emergency"),
+    "second_factor.use": ("use a one-time code", "used a one-time code"),
+    "second_factor.enrol": ("make a second factor", "made a second factor"),
+    "review.list": ("list reviews", "saw the client in a list of reviews"),
+    "review.view": ("read a review of an emergency access", "read a review of an emergency access"),
+    "review.close": ("close a review", "closed a review"),
     "consent.record": ("record a consent", "recorded a consent"),
     "consent.withdraw": ("withdraw a consent", "withdrew a consent"),
     "consent.error": ("mark a consent as entered in error", "marked a consent as entered in error"),
@@ -86,6 +95,8 @@ REASONS: dict[str, str] = {
     "role": "the role does not allow it",
     "relation": "not in the care team",
     "purpose": "not for this purpose",
+    "grant": "no such emergency access was granted",
+    "code-wrong": "the one-time code was wrong",
 }
 _NAMES_NO_CLIENT = {"client.list": "listed or searched clients", "caseload.view": "read a caseload"}
 

@@ -34,7 +34,10 @@ from projections.sections.viewing import Handler
 from records.access import AccessRecorded
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
+from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.event import Event, Recorded
+from records.reviews import EVENTS as REVIEW_EVENTS
+from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
 from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
@@ -60,6 +63,9 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberAdded,
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
+    *SECOND_FACTOR_EVENTS,
+    *EMERGENCY_EVENTS,
+    *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
 )

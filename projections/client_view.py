@@ -5,6 +5,7 @@ Source: CONTRACT (`/v1/clients/{id}`); DOMAIN 2 (prompts), 3 (breaches), 10 (the
 - It is a fold of the record into a bounded state (`projections.client_state`), kept as a read-through sealed snapshot.
   What depends on time and role (an expired consent, a booking that passed, who may see what) is added when it is shown.
 - The front desk gets identity, contact, bookings and how consents stand; nothing clinical is built for it.
+- An emergency access, and whoever joined the team by themselves, is told to the team until it is reviewed.
 - As known at a past moment, or as valid then, it is folded from the events that count; nothing is stored.
 - Events that cannot be opened are marked as gaps, and the rest is shown.
 - A view of now that was rendered is shown again while its fold is held, staff and teams are the same, and no moment has
@@ -15,6 +16,7 @@ It is no evidence: it can always be dropped and folded anew (`projections.rebuil
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -49,7 +51,9 @@ from records.actors import Role
 from records.errors import UnknownClient
 from records.reader import Asked, Built, Reader
 
-AlertKind = Literal["breach", "deterioration", "risk-item-unanswered", "risk-review-due", "unreadable"]
+AlertKind = Literal[
+    "breach", "deterioration", "emergency-access", "risk-item-unanswered", "risk-review-due", "self-added", "unreadable"
+]
 
 # --- what is shown
 
@@ -61,7 +65,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         kind: what it is.
         text: one sentence for people.
         since: when it arose; None where that cannot be told.
-        about: the session, assessment or risk assessment that it is about.
+        about: the session, assessment, risk assessment or review that it is about.
         version: of what it is about, for If-Match, where it is something to decide on.
     """
 
@@ -162,7 +166,7 @@ class ClientView:
             return _now(reader, asked, client_id)
         events = reader.events(client_id)
         state = fold(each for each in events if counts(each, asked.known_at, asked.valid_at))
-        document, _ = _render(reader, asked, client_id, state, ())
+        document, _ = _render(reader, asked, client_id, state)
         return Built(document)
 
 
@@ -186,13 +190,13 @@ def _now(reader: Reader, asked: Asked, client_id: UUID) -> Built:
         or asked.at < shown.since
         or (shown.until is not None and asked.at >= shown.until)
     ):
-        document, until = _render(reader, asked, client_id, found.state, _team(reader, client_id))
+        document, until = _render(reader, asked, client_id, found.state)
         found.shown[role] = shown = _Shown(document, position, asked.at, until)
     return Built(shown.document, found.puts)
 
 
 def _render(
-    reader: Reader, asked: Asked, client_id: UUID, state: ClientState, team: tuple[TeamMember, ...]
+    reader: Reader, asked: Asked, client_id: UUID, state: ClientState
 ) -> tuple[ClientDocument | DeskDocument, datetime | None]:
     """Return the view that the reader's role may see, and until when it stays true.
 
@@ -202,20 +206,29 @@ def _render(
     if state.version == 0:
         raise UnknownClient("no such client")
     directory = reader.directory
+    is_now = asked.known_at is None and asked.valid_at is None
+    team = _team(reader, client_id) if is_now else ()
     viewing = Viewing(
         role=asked.actor.role,
         at=asked.valid_at or asked.known_at or asked.at,
         policy=directory.clinic.policy,
         name_of=directory.name_of,
     )
-    render = render_desk if viewing.role is Role.FRONT_DESK else render_clinical
-    return render(state, asked, client_id, viewing, team), viewing.stays_until
+    if viewing.role is Role.FRONT_DESK:
+        return render_desk(state, asked, client_id, viewing, team), viewing.stays_until
+    told = _emergencies(reader, client_id, viewing) if is_now else []
+    return render_clinical(state, asked, client_id, viewing, team, told), viewing.stays_until
 
 
 def render_clinical(
-    state: ClientState, asked: Asked, client_id: UUID, viewing: Viewing, team: tuple[TeamMember, ...]
+    state: ClientState,
+    asked: Asked,
+    client_id: UUID,
+    viewing: Viewing,
+    team: tuple[TeamMember, ...],
+    told: Sequence[Alert] = (),
 ) -> ClientDocument:
-    """Return the whole current view."""
+    """Return the whole current view; `told` are alerts that are not of the record itself, and come last."""
     measured = assessments.render(state.assessments)
     ahead = sessions.render(state.sessions, viewing)
     return ClientDocument(
@@ -224,7 +237,7 @@ def render_clinical(
         known_at=asked.known_at,
         valid_at=asked.valid_at,
         risk_prompts=risk.render_prompts(state.risk),
-        alerts=_alerts(state, measured, viewing),
+        alerts=(*_alerts(state, measured, viewing), *told),
         identity=identity.render(state.identity),
         consents=consents.render(state.consents, viewing),
         episodes=episodes.render(state.episodes, {item.measure: item.latest.taken_at for item in measured}, viewing),
@@ -269,6 +282,22 @@ def render_desk(
 def _team(reader: Reader, client_id: UUID) -> tuple[TeamMember, ...]:
     parts = reader.directory.team(client_id).parts
     return tuple(TeamMember(id=who, name=reader.directory.name_of(who), part=part) for who, part in parts.items())
+
+
+def _emergencies(reader: Reader, client_id: UUID, viewing: Viewing) -> list[Alert]:
+    """Tell the team who opened this record in an emergency or joined by themselves, while that is not reviewed."""
+    alerts = []
+    for review_id in reversed(reader.directory.reviews_of(client_id)):
+        found = reader.directory.review(review_id)
+        if found is None or found[1].outcome is not None:
+            continue
+        person, review = found
+        joined = review.cause == "own-membership"
+        what = "joined this care team by themselves" if joined else "opened this record in an emergency"
+        text = f"{person.name} {what} on {viewing.day(review.opened_at)}; it is being reviewed."
+        kind: AlertKind = "self-added" if joined else "emergency-access"
+        alerts.append(Alert(kind=kind, text=text, since=review.opened_at, about=review_id))
+    return alerts
 
 
 def _alerts(state: ClientState, measured: tuple[MeasureItem, ...], viewing: Viewing) -> tuple[Alert, ...]:

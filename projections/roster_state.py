@@ -27,12 +27,15 @@ from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.consent import EVENTS as CONSENT_EVENTS
 from records.disclosures import EVENTS as DISCLOSURE_EVENTS
+from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 from records.registration import ClientIdentityChanged, ClientRegistered
+from records.reviews import EVENTS as REVIEW_EVENTS
 from records.risk import RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
+from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
 from records.sessions import SessionBreachRecorded, SessionEnteredInError, SessionHeld
 from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
 from records.staff import EVENTS as STAFF_EVENTS
@@ -227,6 +230,9 @@ IGNORED: tuple[type[Event], ...] = (
     CareTeamMemberAdded,
     CareTeamMemberRemoved,
     *STAFF_EVENTS,
+    *SECOND_FACTOR_EVENTS,
+    *EMERGENCY_EVENTS,
+    *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
 )

@@ -6,6 +6,7 @@ Rules:
 - One event for each client that is touched, in that client's access stream; what names no client goes to the clinic's.
 - Ids and codes only: no clinical text, no search term, no name.
 - A refusal is an event like a reading, with the reason as a code.
+- A reading in an emergency names its access; the reason in words is sealed in it under the client's own key.
 - The writer gives version and time, so readers never conflict.
 
 It does not decide who may read (`records.policy`), and it makes no reports.
@@ -35,6 +36,8 @@ class AccessRecorded(Event, frozen=True, kw_only=True, tag="access.recorded"):
         resource: id of the one item that was read (a note), if any.
         known_at: the past moment that was asked about.
         valid_at: the moment of validity that was asked about.
+        emergency: the emergency access under which it was read, which marks it as such.
+        sealed_reason: the reason that was given in words for a reading in an emergency, sealed under the client's key.
         count: how many it stands for; more than 1 only for sign-ins that failed and named nobody.
     """
 
@@ -53,6 +56,8 @@ class AccessRecorded(Event, frozen=True, kw_only=True, tag="access.recorded"):
     known_at: datetime | None = None
     valid_at: datetime | None = None
     count: int = 1
+    emergency: UUID | None = None
+    sealed_reason: bytes | None = None
 
 
 EVENTS = (AccessRecorded,)

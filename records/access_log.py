@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from records.access import AccessRecorded
-from records.actors import Purpose
+from records.actors import Purpose, Relation
 from records.directory import Directory
 from records.errors import Refused, RuleBroken
 from records.keyring import Keyring
@@ -54,6 +54,7 @@ class AccessLog:
         at: datetime,
         *,
         happened_at: datetime | None = None,
+        relation: Relation | None = None,
         **facts: Any,
     ) -> Append:
         """Return the append of one access event.
@@ -65,11 +66,13 @@ class AccessLog:
             purpose: the stated purpose of use.
             at: the time of the request.
             happened_at: for migrated history, when it took place and was recorded then; None for now.
+            relation: how the actor stands to the client; from the care team where none is given.
             **facts: further fields of `AccessRecorded`; the outcome is `permit` unless given.
         """
         self._ensure_keys(at)
         actor = request.actor
-        relation = "none" if client_id is None else self._directory.relation(actor.id, client_id).value
+        if relation is None:
+            relation = Relation.NONE if client_id is None else self._directory.relation(actor.id, client_id)
         event = AccessRecorded(
             occurred_at=happened_at or at,
             entered_by=actor.id,
@@ -78,7 +81,7 @@ class AccessLog:
             action=action,
             outcome=facts.pop("outcome", "permit"),
             role=actor.role.value,
-            relation=relation,
+            relation=relation.value,
             client_id=client_id,
             purpose=purpose.value if purpose is not None else None,
             address=actor.address,
@@ -96,9 +99,11 @@ class AccessLog:
         at: datetime,
         reason: str,
         resource: UUID | None = None,
+        relation: Relation | None = None,
     ) -> None:
         """Record a refusal; durable when it returns. `reason` is a code."""
-        append = self.append(action, client_id, request, purpose, at, outcome="deny", reason=reason, resource=resource)
+        facts: dict[str, Any] = {"outcome": "deny", "reason": reason, "resource": resource, "relation": relation}
+        append = self.append(action, client_id, request, purpose, at, **facts)
         self._store.commit(Unit(appends=(append,)))
 
     def refuse_unauthenticated(self, count: int, at: datetime, request_id: str) -> None:

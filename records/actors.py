@@ -39,11 +39,12 @@ class Purpose(StrEnum):
 
 
 class Relation(StrEnum):
-    """How the actor stands to the client, from the client's care team."""
+    """How the actor stands to the client: from the client's care team, or by an emergency access that is open."""
 
     NONE = "none"
     TEAM = "team"
     SUPERVISES = "supervises"
+    EMERGENCY = "emergency"
 
 
 class Actor(msgspec.Struct, frozen=True):

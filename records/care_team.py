@@ -4,7 +4,8 @@ Source: DESIGN (streams and keys); AUDIT (break-glass: adding oneself is an emer
 
 Rules:
 - Members treat; supervisors review. One person is one of the two, not both.
-- Nobody adds themselves to the team of an existing client; that is an emergency access, which is another concept.
+- Nobody adds themselves to the team of an existing client, but in an emergency: under an access that is open, for
+  themselves only. That opens a review of its own, since it outlasts the access, and the team is told.
 - Whoever registers a client as a therapist is its first member, in the same commit.
 - A change is seen at the next request.
 
@@ -22,6 +23,7 @@ import msgspec
 from records.decision import Context, decision
 from records.errors import RuleBroken
 from records.event import Event, StreamKind
+from records.reviews import open_review
 
 Part = Literal["team", "supervises"]
 
@@ -35,7 +37,11 @@ class TeamRecord(msgspec.Struct):
 
 
 class CareTeamMemberAdded(Event, frozen=True, kw_only=True, tag="care_team.member_added"):
-    """A person joined the client's care team as a member or supervisor. Since 1."""
+    """A person joined the client's care team as a member or supervisor. Since 1.
+
+    Attributes:
+        emergency: the emergency access under which they added themselves; None where somebody else added them.
+    """
 
     stream_kind = StreamKind.TEAM
     subject = "client_id"
@@ -43,6 +49,7 @@ class CareTeamMemberAdded(Event, frozen=True, kw_only=True, tag="care_team.membe
     client_id: UUID
     staff_id: str
     part: Part
+    emergency: UUID | None = None
 
     def apply(self, record: TeamRecord, version: int) -> None:
         """Give the person the part."""
@@ -81,6 +88,37 @@ def put_member(record: TeamRecord, context: Context, *, staff_id: str, part: Par
     if staff_id == context.actor.id:
         raise RuleBroken("own-membership", "Somebody else must add you to this care team.")
     return [CareTeamMemberAdded(client_id=record.client_id, staff_id=staff_id, part=part, **context.stamp())]
+
+
+@decision("care_team.join", on=StreamKind.TEAM)
+def join_team(
+    record: TeamRecord, context: Context, *, part: Part, access_id: UUID, ground: str, review_id: UUID
+) -> Sequence[Event]:
+    """Add the actor themselves, in an emergency, and open the review of it; nothing to do where they have a part.
+
+    Args:
+        record: the care team.
+        context: who joins, and when.
+        part: the part that they take.
+        access_id: the emergency access that is open to them.
+        ground: its coded ground.
+        review_id: id of the review of this.
+    """
+    actor_id = context.actor.id
+    if actor_id in record.parts:
+        return []
+    joined = CareTeamMemberAdded(
+        client_id=record.client_id, staff_id=actor_id, part=part, emergency=access_id, **context.stamp()
+    )
+    review = open_review(
+        context,
+        staff_id=UUID(actor_id),
+        review_id=review_id,
+        client_id=record.client_id,
+        cause="own-membership",
+        ground=ground,
+    )
+    return [joined, review]
 
 
 @decision("care_team.change", on=StreamKind.TEAM)

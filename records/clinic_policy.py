@@ -72,6 +72,10 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         accounting_years: how far back an accounting of disclosures goes.
         staff_names_to_clients: whether a client who asks who looked is told names; None is the jurisdiction's default.
         staff_names_reason: why names are essential here, where the jurisdiction gives them only then.
+        emergency_hours: how long an emergency access stays open.
+        review_days: a review that is still open after so many days is overdue.
+        second_reviewer: id of the person who reviews what the privacy officer did or confirmed.
+        reviewer_sees_reason: whether the reviewer of an access may read the reason that was given in words.
     """
 
     timezone: str = "Europe/London"
@@ -93,6 +97,10 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     accounting_years: int = 6
     staff_names_to_clients: bool | None = None
     staff_names_reason: str = ""
+    emergency_hours: int = 3
+    review_days: int = 7
+    second_reviewer: str | None = None
+    reviewer_sees_reason: bool = True
 
     @property
     def names_staff_to_clients(self) -> bool:

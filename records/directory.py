@@ -19,8 +19,11 @@ import msgspec
 from records.actors import Actor, Relation
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved, TeamRecord
 from records.clinic_record import ClinicRecord
+from records.emergency import EmergencyAccessGranted
 from records.event import Recorded, StreamKind
-from records.staff import StaffRecord, TokenIssued
+from records.reviews import AccessReviewOpened
+from records.staff import TokenIssued
+from records.staff_record import OpenAccess, Review, StaffRecord
 
 
 class Directory:
@@ -33,6 +36,9 @@ class Directory:
         self.teams: dict[UUID, TeamRecord] = {}
         self._tokens: dict[bytes, tuple[UUID, UUID]] = {}
         self._names: dict[str, str] = {}
+        self._grants: dict[UUID, UUID] = {}
+        self._reviews: dict[UUID, tuple[UUID, int]] = {}
+        self._reviews_of: dict[UUID, tuple[UUID, ...]] = {}
 
     def apply(self, recorded: Recorded) -> None:
         """Apply the next clinic-class event."""
@@ -49,6 +55,11 @@ class Directory:
             self._names[str(account.staff_id)] = account.name
             if isinstance(event, TokenIssued):
                 self._tokens[event.digest] = (recorded.stream, event.token_id)
+            elif isinstance(event, EmergencyAccessGranted):
+                self._grants[event.access_id] = recorded.stream
+            elif isinstance(event, AccessReviewOpened):
+                self._reviews[event.review_id] = (recorded.stream, recorded.index)
+                self._reviews_of[event.client_id] = (*self._reviews_of.get(event.client_id, ()), event.review_id)
         elif event.stream_kind is StreamKind.CLINIC:
             clinic = msgspec.structs.replace(self.clinic)
             event.apply(clinic, recorded.version)
@@ -63,6 +74,42 @@ class Directory:
         """Return how a person stands to a client."""
         team = self.teams.get(client_id)
         return Relation(team.parts.get(staff_id, "none")) if team is not None else Relation.NONE
+
+    def emergency(self, staff_id: str, client_id: UUID, now: datetime) -> OpenAccess | None:
+        """Return the emergency access that opens a client to a person now, or None."""
+        account = self.account(staff_id)
+        access = account.opened.get(client_id) if account is not None else None
+        return access if access is not None and now < access.until else None
+
+    def account(self, staff_id: str) -> StaffRecord | None:
+        """Return the account of an actor, or None for an operator."""
+        try:
+            return self.staff.get(UUID(staff_id))
+        except ValueError:
+            return None
+
+    def review(self, review_id: UUID) -> tuple[StaffRecord, Review] | None:
+        """Return a review with the person that it is about, or None."""
+        if review_id not in self._reviews:
+            return None
+        account = self.staff[self._reviews[review_id][0]]
+        return account, account.reviews[review_id]
+
+    def review_index(self, review_id: UUID) -> int:
+        """Return the ledger index at which a review was opened; what it is about comes after it."""
+        return self._reviews[review_id][1]
+
+    def holder_of(self, access_id: UUID) -> StaffRecord | None:
+        """Return the account that an emergency access was granted to, or None where there is no such access."""
+        return self.staff[self._grants[access_id]] if access_id in self._grants else None
+
+    def reviews(self) -> tuple[UUID, ...]:
+        """Return the ids of all reviews, in the order in which they were opened."""
+        return tuple(self._reviews)
+
+    def reviews_of(self, client_id: UUID) -> tuple[UUID, ...]:
+        """Return the ids of the reviews that are about a client's record, oldest first."""
+        return self._reviews_of.get(client_id, ())
 
     def clients_of(self, staff_id: str, relation: Relation) -> frozenset[UUID]:
         """Return the clients to whom a person stands in this relation. O(teams)."""

@@ -13,7 +13,8 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │   ├── StaleRecord           the resource moved since it was read (If-Match)
     │   ├── VersionRequired       the act builds on what was read, and no version was named
     │   ├── InvalidContent        the content cannot be true or is out of range
-    │   └── IdempotencyKeyReused  the key was used for another body
+    │   ├── IdempotencyKeyReused  the key was used for another body
+    │   └── TooManyAttempts       too many one-time codes were wrong a moment ago
     ├── Unavailable               nothing is wrong with the request; try again later
     │   ├── NotStored             the log could not be written; nothing of it is stored
     │   ├── OutcomeUnknown        the answer of the commit was lost; retry with the same key
@@ -121,6 +122,18 @@ class InvalidContent(Refused):
 
 class IdempotencyKeyReused(Refused):
     """The idempotency key was used before for another body."""
+
+
+class TooManyAttempts(Refused):
+    """Too many one-time codes were wrong a moment ago, so none is looked at now.
+
+    Attributes:
+        retry_after_seconds: when the next one is looked at.
+    """
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many one-time codes were wrong")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(WellkeptError):

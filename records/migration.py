@@ -34,7 +34,7 @@ from records.ledger import KeyClass, decode_entry
 from records.policy import denial
 from records.request import Request
 from records.service import Service
-from records.staff import StaffRecord
+from records.staff_record import StaffRecord
 from records.store import Store
 from records.store.unit import Append, CreatedKey, Unit
 

@@ -5,6 +5,8 @@ Source: CONTRACT (roles); AUDIT A2, A3; HL7 PurposeOfUse. One table, rendered as
 Rules:
 - An act that is not in the table is forbidden to everybody.
 - A reading states a purpose, and the grant names the purposes it takes. A write needs none.
+- An emergency access that is open stands for the relation where a grant says so; its readings state ETREAT and nothing
+  else. The care team reads without one, so it never states ETREAT.
 - The privacy officer sees the audit, never clinical text; the administrator sees neither.
 - A refusal names `role`, `relation` or `purpose`, for the access entry only: callers see one answer for all.
 
@@ -24,10 +26,12 @@ class Grant(NamedTuple):
     Attributes:
         relations: the relations to the client in which it holds; empty means that none is needed.
         purposes: the purposes of use that it takes; empty for writes.
+        emergency: whether it also holds under an open emergency access, for ETREAT where it is a reading.
     """
 
     relations: frozenset[Relation] = frozenset()
     purposes: frozenset[Purpose] = frozenset()
+    emergency: bool = False
 
 
 _TEAM = frozenset({Relation.TEAM})
@@ -36,13 +40,19 @@ _TREAT = frozenset({Purpose.TREAT})
 _HQUALIMP = frozenset({Purpose.HQUALIMP})
 _HCOMPL = frozenset({Purpose.HCOMPL})
 _PATRQT = frozenset({Purpose.PATRQT})
+_EMERGENCY = frozenset({Relation.EMERGENCY})
 _ANYONE = Grant()
 
 _CLINICAL_WRITE = {Role.THERAPIST: Grant(_TEAM)}
 _DESK_WRITE = {Role.FRONT_DESK: _ANYONE, Role.THERAPIST: Grant(_TEAM)}
 _SUPERVISED_WRITE = {Role.THERAPIST: Grant(_TEAM), Role.SUPERVISOR: Grant(_SUPERVISES)}
+# What was done in an emergency can always be written down, by whoever did it.
+_NOTE_WRITE = {Role.THERAPIST: Grant(_TEAM, emergency=True), Role.SUPERVISOR: Grant(_EMERGENCY)}
+_CLINICIANS = {Role.THERAPIST: _ANYONE, Role.SUPERVISOR: _ANYONE}
 _ACCOUNTS = {Role.ADMINISTRATOR: _ANYONE, Role.OPERATOR: _ANYONE}
 _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_SUPERVISES, _HQUALIMP)}
+_EMERGENCY_READ = {role: grant._replace(emergency=True) for role, grant in _CLINICAL_READ.items()}
+_REVIEW_READ = {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.SUPERVISOR: Grant(frozenset(), _HCOMPL)}
 
 TABLE: dict[str, dict[Role, Grant]] = {
     # identity and access to the record
@@ -54,6 +64,16 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.OPERATOR: _ANYONE,
         Role.THERAPIST: Grant(_TEAM),
     },
+    "care_team.join": {Role.THERAPIST: Grant(_EMERGENCY), Role.SUPERVISOR: Grant(_EMERGENCY)},
+    # emergency access and its reviews
+    "emergency.grant": _CLINICIANS,
+    "emergency.approve": {**_CLINICIANS, Role.PRIVACY_OFFICER: _ANYONE},
+    "emergency.open": _CLINICIANS,
+    "second_factor.use": {**_CLINICIANS, Role.PRIVACY_OFFICER: _ANYONE},
+    "second_factor.enrol": _ACCOUNTS,
+    "review.list": _REVIEW_READ,
+    "review.view": _REVIEW_READ,
+    "review.close": {Role.PRIVACY_OFFICER: _ANYONE, Role.SUPERVISOR: _ANYONE},
     # the course of treatment
     "consent.record": _CLINICAL_WRITE,
     "consent.withdraw": _CLINICAL_WRITE,
@@ -70,25 +90,28 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "breach.review": _SUPERVISED_WRITE,
     "assessment.record": _CLINICAL_WRITE,
     "assessment.error": _CLINICAL_WRITE,
-    "risk.assess": _SUPERVISED_WRITE,
+    "risk.assess": {role: grant._replace(emergency=True) for role, grant in _SUPERVISED_WRITE.items()},
     "risk.clear": _SUPERVISED_WRITE,
     "risk.error": _SUPERVISED_WRITE,
     "goal.set": _CLINICAL_WRITE,
     "goal.change": _CLINICAL_WRITE,
     "goal.rate": _CLINICAL_WRITE,
     "goal.error": _CLINICAL_WRITE,
-    "note.draft": _CLINICAL_WRITE,
-    "note.sign": _CLINICAL_WRITE,
+    "note.draft": _NOTE_WRITE,
+    "note.sign": _NOTE_WRITE,
     "note.addend": _CLINICAL_WRITE,
     "note.amend": _CLINICAL_WRITE,
     "note.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     # readings
-    "client.view": {**_CLINICAL_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
-    "client.timeline": _CLINICAL_READ,
-    "note.view": _CLINICAL_READ,
-    "note.draft.view": {Role.THERAPIST: Grant(_TEAM, _TREAT)},
+    "client.view": {**_EMERGENCY_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
+    "client.timeline": _EMERGENCY_READ,
+    "note.view": _EMERGENCY_READ,
+    "note.draft.view": {
+        Role.THERAPIST: Grant(_TEAM, _TREAT, emergency=True),
+        Role.SUPERVISOR: Grant(_EMERGENCY, frozenset({Purpose.ETREAT})),
+    },
     "client.access_report": {
         **_CLINICAL_READ,
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
@@ -138,6 +161,8 @@ def denial(action: str, role: Role, relation: Relation, purpose: Purpose | None)
     grant = TABLE.get(action, {}).get(role)
     if grant is None:
         return "role"
+    if relation is Relation.EMERGENCY and grant.emergency:
+        return None if not grant.purposes or purpose is Purpose.ETREAT else "purpose"
     if grant.relations and relation not in grant.relations:
         return "relation"
     if grant.purposes and purpose not in grant.purposes:

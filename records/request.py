@@ -22,13 +22,21 @@ class IdempotencyKey(NamedTuple):
     status: int = 201
 
 
+class Plea(NamedTuple):
+    """What a reading in an emergency says: the reason in words, and the grant that is to be used, if any."""
+
+    reason: str
+    access_id: UUID | None = None
+
+
 class Request(NamedTuple):
-    """Who asks, under which request id, on which version, and with which retry key."""
+    """Who asks, under which request id, on which version, with which retry key, and in which emergency."""
 
     actor: Actor
     request_id: str
     if_match: int | None = None
     idempotency: IdempotencyKey | None = None
+    plea: Plea | None = None
 
 
 class Outcome(NamedTuple):

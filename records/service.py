@@ -8,6 +8,8 @@ Source: DESIGN (the two doors), AUDIT A1–A3 and A11, CRYPTO 5.
   access entry.
 - `view`: permission, build, append the access event, wait until it is durable; only then is anything returned. If the
   log cannot be written, nothing is shown.
+- In an emergency the first reading opens the client, in one commit with its entry and with the review of it. While it
+  is open, it permits what the care team does not.
 - One access entry for each client that is shown; a reading that shows none goes to the clinic's own stream.
 - A key that was used before gives the first answer again, and only after permission was checked again.
 
@@ -28,8 +30,10 @@ from records.care_team import TeamRecord
 from records.client_record import ClientRecord
 from records.decision import Context, Decision
 from records.directory import Directory
+from records.emergency import open_emergency_access
 from records.errors import LostRace, NotPermitted, NotStored, Refused, UnknownClient
 from records.event import Event, Recorded, StreamKind
+from records.glass import Glass
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
 from records.policy import denial
@@ -38,7 +42,7 @@ from records.record_cache import RecordCache
 from records.replays import Replays, subject_of
 from records.request import Outcome, Request
 from records.sealing import keyed_digest
-from records.staff import StaffRecord
+from records.staff_record import StaffRecord
 from records.store import Store
 from records.store.mapper import Alarm, EventMapper
 from records.store.unit import Append, Committed, CreatedKey, Reference, RowDelete, RowPut, Unit
@@ -66,6 +70,7 @@ class Service:
         self.reader = Reader(store, self.mapper, self.streams, self.directory)
         self.cache = RecordCache()
         self.access_log = AccessLog(store, keyring, self.streams, self.mapper, self.directory)
+        self._glass = Glass(self.streams, self.mapper)
         self._replays = Replays(store, keyring, self.streams, self.mapper)
         self._follow_lock = threading.Lock()
         self._token_key = self.streams.service_key("token")
@@ -94,6 +99,10 @@ class Service:
             for recorded in sorted(opened, key=lambda each: each.index):
                 self.directory.apply(recorded)
 
+    def now(self) -> datetime:
+        """Return the clinic's time, for doors beside these."""
+        return self._now()
+
     def authenticate(self, token: str, address: str) -> Actor | None:
         """Return whose token this is, or None where it is unknown, expired, revoked or of a disabled account."""
         self.follow()
@@ -120,8 +129,12 @@ class Service:
         actor = request.actor
         relation = self.directory.relation(actor.id, client_id) if client_id is not None else Relation.NONE
         reason = denial(action, actor.role, relation, purpose)
+        # Only whoever would be refused is asked for an emergency, so everyone else waits for nothing.
+        if reason is not None and client_id and self.directory.emergency(actor.id, client_id, self._now()) is not None:
+            relation = Relation.EMERGENCY
+            reason = denial(action, actor.role, relation, purpose)
         if reason is not None:
-            self.refuse(action, client_id, request, reason, purpose=purpose, resource=resource)
+            self.refuse(action, client_id, request, reason, purpose=purpose, resource=resource, relation=relation)
             raise NotPermitted(reason)
         return relation
 
@@ -134,9 +147,10 @@ class Service:
         *,
         purpose: Purpose | None = None,
         resource: UUID | None = None,
+        relation: Relation | None = None,
     ) -> None:
         """Record, durable, that a request was refused; `reason` is a code."""
-        self.access_log.refuse(action, client_id, request, purpose, self._now(), reason, resource)
+        self.access_log.refuse(action, client_id, request, purpose, self._now(), reason, resource, relation)
 
     def refuse_unauthenticated(self, count: int, request_id: str) -> None:
         """Record, durable, so many sign-ins that failed since the last entry of this kind."""
@@ -234,14 +248,16 @@ class Service:
     def _decide(self, decision: Decision, record: Any, request: Request, arguments: dict[str, Any]) -> Sequence[Event]:
         if not decision.creates_stream and decision.on in _CLIENT_KINDS and not self._client_exists(record):
             raise UnknownClient("no such client")
-        context = Context(
+        return decision(record, self._context(request), **arguments)
+
+    def _context(self, request: Request) -> Context:
+        return Context(
             actor=request.actor,
             at=self._now(),
             request_id=request.request_id,
             policy=self.directory.clinic.policy,
             if_match=request.if_match,
         )
-        return decision(record, context, **arguments)
 
     def _client_exists(self, record: Any) -> bool:
         if isinstance(record, ClientRecord):
@@ -279,14 +295,16 @@ class Service:
     def _appends(
         self, target: UUID, record: Any, events: Sequence[Event]
     ) -> tuple[tuple[Append, ...], tuple[Reference, ...]]:
-        kinds: dict[StreamKind, list[Event]] = {}
+        owned: dict[tuple[StreamKind, UUID], list[Event]] = {}
         for event in events:
-            kinds.setdefault(event.stream_kind, []).append(event)
+            # An event of a person belongs to that person's stream, whatever was decided on.
+            owner = getattr(event, "staff_id", target) if event.stream_kind is StreamKind.STAFF else target
+            owned.setdefault((event.stream_kind, owner), []).append(event)
         appends: list[Append] = []
         places: dict[int, Reference] = {}
-        for kind, group in kinds.items():
-            stream = self.streams.of(kind, target)
-            version = record.version if kind is _kind_of(record) else self._record(kind, target).version
+        for (kind, owner), group in owned.items():
+            stream = self.streams.of(kind, owner)
+            version = record.version if kind is _kind_of(record) else self._record(kind, owner).version
             appends.append(self.mapper.append(kind, stream, version, group))
             places.update({id(event): Reference(stream, version + n) for n, event in enumerate(group, 1)})
         return tuple(appends), tuple(places[id(event)] for event in events)
@@ -366,7 +384,36 @@ class Service:
             Refused: and the refusal is recorded.
             NotStored, OutcomeUnknown: the reading could not be recorded, so nothing is shown.
         """
-        relation = self.admit(view.action, client_id, request, purpose, resource)
+        for _ in range(RETRIES + 1):
+            opening = None
+            if purpose is Purpose.ETREAT and client_id is not None:
+                opening = self._opening(view.action, client_id, request, resource)
+            try:
+                return self._view(view, request, purpose, client_id, opening, known_at, valid_at, resource, parameters)
+            except LostRace:
+                # Only an opening names a version: the person's stream moved, maybe by this very opening.
+                self.follow()
+        raise NotStored("the account is being changed by others")
+
+    def _view(
+        self,
+        view: View,
+        request: Request,
+        purpose: Purpose,
+        client_id: UUID | None,
+        opening: Append | None,
+        known_at: datetime | None,
+        valid_at: datetime | None,
+        resource: UUID | None,
+        parameters: dict[str, Any],
+    ) -> Any:
+        facts: dict[str, Any] = {"resource": resource, "known_at": known_at, "valid_at": valid_at}
+        if opening is None:
+            relation = self.admit(view.action, client_id, request, purpose, resource)
+        else:
+            relation = Relation.EMERGENCY
+        if relation is Relation.EMERGENCY and client_id is not None:
+            facts.update(self._emergency_facts(view.action, client_id, request, resource))
         at = self._now()
         asked = Asked(
             client_id=client_id,
@@ -382,13 +429,58 @@ class Service:
         try:
             built = view.build(self.reader, asked)
         except Refused as refusal:
-            self.refuse(view.action, client_id, request, reason_of(refusal), purpose=purpose, resource=resource)
+            told: dict[str, Any] = {"purpose": purpose, "resource": resource, "relation": relation}
+            self.refuse(view.action, client_id, request, reason_of(refusal), **told)
             raise
         shown: tuple[UUID | None, ...] = built.clients if client_id is None and built.clients else (client_id,)
-        facts: dict[str, Any] = {"resource": resource, "known_at": known_at, "valid_at": valid_at}
         appends = tuple(self.access_log.append(view.action, client, request, purpose, at, **facts) for client in shown)
-        self._store.commit(Unit(appends=appends, puts=built.puts))
+        opened = () if opening is None else (opening,)
+        self._store.commit(Unit(appends=opened + appends, puts=built.puts))
         return built.document
+
+    # --- readings in an emergency
+
+    def _opening(self, action: str, client_id: UUID, request: Request, resource: UUID | None) -> Append | None:
+        """Return what opens the client under the grant that the request names; None where there is nothing to open.
+
+        Raises:
+            NotPermitted, RuleBroken: the grant is none, or not good now; and the refusal is recorded.
+        """
+        self.follow()
+        actor, plea = request.actor, request.plea
+        account = self.directory.account(actor.id)
+        if plea is None or plea.access_id is None or account is None:
+            return None
+        if self.directory.emergency(actor.id, client_id, self._now()) is not None:
+            return None
+        if denial(action, actor.role, Relation.EMERGENCY, Purpose.ETREAT) is not None:
+            return None
+        if denial(open_emergency_access.permission, actor.role, Relation.NONE, None) is not None:
+            return None
+        try:
+            events = open_emergency_access(
+                account, self._context(request), access_id=plea.access_id, client_id=client_id
+            )
+        except Refused as refusal:
+            reason = refusal.reason if isinstance(refusal, NotPermitted) else reason_of(refusal)
+            self.refuse(action, client_id, request, reason, purpose=Purpose.ETREAT, resource=resource)
+            raise
+        return self._glass.opening(account.staff_id, account.version, events)
+
+    def _emergency_facts(self, action: str, client_id: UUID, request: Request, resource: UUID | None) -> dict[str, Any]:
+        """Return what marks a reading in an emergency.
+
+        Raises:
+            NotPermitted: it gives no reason; and the refusal is recorded.
+        """
+        if request.plea is None:
+            told: dict[str, Any] = {"purpose": Purpose.ETREAT, "relation": Relation.EMERGENCY, "resource": resource}
+            self.refuse(action, client_id, request, "reason", **told)
+            raise NotPermitted("reason")
+        access = self.directory.emergency(request.actor.id, client_id, self._now())
+        access_id = request.plea.access_id if access is None else access.access_id
+        sealed = self._glass.sealed_reason(client_id, request)
+        return {"relation": Relation.EMERGENCY, "emergency": access_id, "sealed_reason": sealed}
 
 
 def _kind_of(record: Any) -> StreamKind:

@@ -24,38 +24,7 @@ from records.actors import Role
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken, UnknownItem
 from records.event import Event, StreamKind
-
-# --- value types
-
-
-class TokenState(msgspec.Struct, frozen=True):
-    """A token that was issued: its keyed digest (32 bytes), its end, and whether it was revoked."""
-
-    digest: bytes
-    expires_at: datetime
-    revoked: bool = False
-
-
-class StaffRecord(msgspec.Struct):
-    """The state of one account.
-
-    Attributes:
-        staff_id: the stream's id.
-        version: version of the last event; 0 where there is no account.
-        name: the name that reports show.
-        client_id: the record of this person as a client, where there is one.
-        address_digest: keyed digest of the address, where it is known.
-    """
-
-    staff_id: UUID
-    version: int = 0
-    name: str = ""
-    role: Role = Role.FRONT_DESK
-    disabled: bool = False
-    tokens: dict[UUID, TokenState] = msgspec.field(default_factory=dict)
-    client_id: UUID | None = None
-    address_digest: bytes | None = None
-
+from records.staff_record import StaffRecord, TokenState
 
 # --- events
 

@@ -78,3 +78,32 @@ def ties(settings: Settings, id: str, client: object | None, address_file: Path 
     recorded = perform(settings, "user.ties", told)
     put(recorded, as_json, recorded["id"])
     say("The ties are recorded; wellkept patterns takes account of them.")
+
+
+@command.command("totp")
+@data_option
+@click.argument("id")
+@yes_option
+@json_option
+@pass_settings
+def totp(settings: Settings, id: str, yes: bool, as_json: bool) -> None:
+    """Give an account a second factor for emergency access; an older one ends.
+
+    Prints the address for its authenticator app, this once.
+    """
+    confirm("Make a new second factor for this account?", yes)
+    enrolled = perform(settings, "user.totp", {"user": id})
+    put(enrolled, as_json, enrolled["uri"])
+    say("It is shown only now, and stored nowhere. Scan it with the person's authenticator app.")
+
+
+@command.command("reviewer")
+@data_option
+@click.argument("id")
+@json_option
+@pass_settings
+def reviewer(settings: Settings, id: str, as_json: bool) -> None:
+    """Name the supervisor or second privacy officer who reviews what the privacy officer did or confirmed."""
+    named = perform(settings, "user.reviewer", {"user": id})
+    put(named, as_json, named["user"])
+    say("They find these reviews under /v1/audit/reviews.")

@@ -15,6 +15,9 @@ from uuid import UUID, uuid4
 from projections.client_view import CLIENT_VIEW
 from records.actors import Actor, Role
 from records.care_team import Part
+from records.clinic import change_policy
+from records.clinic_policy import ClinicPolicy
+from records.staff import change_role
 from tests.api.caller import Served, ahead
 
 CANARY = "canary-71c4"
@@ -40,7 +43,8 @@ class Right(NamedTuple):
 class Kitchen:
     """Makes what requests build on, in one client's record, as the holder of one token."""
 
-    def __init__(self, served: Served, client_id: UUID, token: str, colleague: Actor) -> None:
+    def __init__(self, served: Served, client_id: UUID, token: str, colleague: Actor, sender: Actor) -> None:
+        self._sender = sender
         self._served = served
         self._client_id = client_id
         self._token = token
@@ -138,6 +142,24 @@ class Kitchen:
         answered = self._served.call("GET", address, by=None, token=self._token, headers=purpose)
         assert answered.status_code == 200
         return str(self._served.clinic.reader.access_events(self._client_id)[-1].index)
+
+    def code(self) -> str:
+        """Give the sender a new second factor, and return its code of now: a code is good once, but each is new."""
+        return self._served.clinic.code(self._sender)
+
+    def emergency(self) -> str:
+        """Return an emergency access that was granted to the colleague."""
+        return str(self._served.clinic.emergency(self._colleague, self._client_id, opened=False))
+
+    def review(self) -> str:
+        """Return a review that the privacy officer and, named for it, the supervisor may judge."""
+        clinic = self._served.clinic
+        policy = ClinicPolicy(second_reviewer=clinic.staff[Role.SUPERVISOR].id)
+        clinic.do(uuid4(), change_policy, by=Role.OPERATOR, policy=policy)
+        person, _ = clinic.hire(Role.THERAPIST, "Ola Dunn")
+        access = clinic.emergency(person, self._client_id)
+        clinic.do(UUID(person.id), change_role, by=Role.OPERATOR, role=Role.PRIVACY_OFFICER)
+        return str(access)
 
     @property
     def colleague(self) -> str:
@@ -260,6 +282,15 @@ RECIPES: dict[str, Recipe] = {
     "GET /v1/clients/{client_id}/notes/{note_id}/draft": lambda k: Right({"note_id": k.drafted()[0]}),
     "PUT /v1/clients/{client_id}/notes/{note_id}/draft": lambda k: Right({"note_id": str(uuid4())}, NOTE),
     "POST /v1/clients/{client_id}/notes/{note_id}/signature": _signs,
+    "POST /v1/clients/{client_id}/emergency-access": lambda k: Right({}, {"ground": "crisis", "code": k.code()}),
+    "POST /v1/clients/{client_id}/emergency-access/{access_id}/approval": lambda k: Right(
+        {"access_id": k.emergency()}, {"code": k.code()}
+    ),
+    "GET /v1/audit/reviews": _nothing,
+    "GET /v1/audit/reviews/{review_id}": lambda k: Right({"review_id": k.review()}),
+    "POST /v1/audit/reviews/{review_id}/outcome": lambda k: Right(
+        {"review_id": k.review()}, {"outcome": "follow-up", "finding": "talk"}
+    ),
     "POST /v1/clients/{client_id}/notes/{note_id}/addenda": _onto(
         "note_id", "/notes", NOTE, {"text": f"{CANARY}: rang later."}
     ),

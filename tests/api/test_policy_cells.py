@@ -40,9 +40,13 @@ GET    /v1/audit/report                                       privacy_officer:an
 GET    /v1/audit/{index}                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}                                therapist:emergency:ETREAT supervisor:emergency:ETREAT
 GET    /v1/clients/{client_id}/timeline                       therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/timeline                       therapist:emergency:ETREAT supervisor:emergency:ETREAT
 GET    /v1/clients/{client_id}/notes/{note_id}                therapist:team:TREAT supervisor:supervises:HQUALIMP
-GET    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team:TREAT
+GET    /v1/clients/{client_id}/notes/{note_id}                therapist:emergency:ETREAT supervisor:emergency:ETREAT
+GET    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team:TREAT therapist:emergency:ETREAT
+GET    /v1/clients/{client_id}/notes/{note_id}/draft          supervisor:emergency:ETREAT
 GET    /v1/clients/{client_id}/access-report                  therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
@@ -74,21 +78,30 @@ POST   /v1/clients/{client_id}/assessments/{assessment_id}/error  therapist:team
 POST   /v1/clients/{client_id}/assessments/{assessment_id}/prompt-clearance therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/risk-assessments               therapist:team supervisor:supervises
 POST   /v1/clients/{client_id}/risk-assessments/{risk_id}/error   therapist:team supervisor:supervises
+POST   /v1/clients/{client_id}/risk-assessments               therapist:emergency supervisor:emergency
 POST   /v1/clients/{client_id}/goals                          therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/changes        therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/ratings        therapist:team
 POST   /v1/clients/{client_id}/goals/{goal_id}/error          therapist:team
 POST   /v1/clients/{client_id}/notes                          therapist:team
-PUT    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team
-POST   /v1/clients/{client_id}/notes/{note_id}/signature      therapist:team
+POST   /v1/clients/{client_id}/notes                          therapist:emergency supervisor:emergency
+PUT    /v1/clients/{client_id}/notes/{note_id}/draft          therapist:team therapist:emergency supervisor:emergency
+POST   /v1/clients/{client_id}/notes/{note_id}/signature      therapist:team therapist:emergency supervisor:emergency
 POST   /v1/clients/{client_id}/notes/{note_id}/addenda        therapist:team
 POST   /v1/clients/{client_id}/notes/{note_id}/amendments     therapist:team
 POST   /v1/clients/{client_id}/notes/{note_id}/error          therapist:team
+POST   /v1/clients/{client_id}/emergency-access               therapist:any supervisor:any
+POST   /v1/clients/{client_id}/emergency-access/{access_id}/approval therapist:any supervisor:any privacy_officer:any
+GET    /v1/audit/reviews                                      privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+GET    /v1/audit/reviews/{review_id}                          privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+POST   /v1/audit/reviews/{review_id}/outcome                  privacy_officer:any supervisor:any
 """
 """Operation, then who: role, relation (`any`: none is needed) and, for a reading, the purpose."""
 
-RELATIONS: tuple[str, ...] = ("team", "supervises", "none", "unknown")
+RELATIONS: tuple[str, ...] = ("team", "supervises", "none", "emergency", "unknown")
 """How the caller stands to the client that the address names; `unknown`: there is no such client."""
+CLINICIANS = (Role.THERAPIST, Role.SUPERVISOR)
+"""To whom a client can be open in an emergency; the others stand to that client as to any other."""
 
 
 class Cell(NamedTuple):
@@ -142,7 +155,7 @@ class Asked:
         self.served = served
         self.treating, self._token = served.clinic.hire(Role.THERAPIST, "Hanne Dale")
         self._colleague, _ = served.clinic.hire(Role.THERAPIST, "Ida Roe")
-        self.clients = {relation: self._client(relation) for relation in RELATIONS[:3]} | {"unknown": uuid4()}
+        self.clients = {relation: self._client(relation) for relation in RELATIONS[:4]} | {"unknown": uuid4()}
         self._shared: dict[tuple[str, str], Right] = {}
         # The first entry of a year makes the year's key, which has an entry of its own.
         assert served.call("GET", served.of("", self.clients["none"]), by=Role.THERAPIST).status_code == 403
@@ -152,6 +165,8 @@ class Asked:
         parts: dict[str, Part] = {"team": "team", "supervises": "supervises"}
         for role in ROLES if relation in parts else ():
             self.served.clinic.team(client, self.served.clinic.staff[role], parts[relation])
+        for role in CLINICIANS if relation == "emergency" else ():
+            self.served.clinic.emergency(self.served.clinic.staff[role], client)
         return client
 
     def everything(self) -> Iterator[Cell]:
@@ -181,6 +196,8 @@ class Asked:
         method, path = operation.split()
         address = path.format(client_id=self.clients[relation], **right.ids)
         headers = {} if purpose is None else {"Purpose-Of-Use": purpose}
+        if purpose == Purpose.ETREAT:
+            headers["Access-Reason"] = "A crisis."
         return self.served.call(
             method, address, right.body, by=None, token=token, if_match=right.if_match, headers=headers
         )
@@ -194,16 +211,18 @@ class Asked:
         """Return a request for a cell, new where it may be done."""
         # Whoever is refused changes nothing, so what they ask for may be asked for again by the next.
         place = "none" if relation == "unknown" else relation
-        if not may or relation == "unknown":
+        if not may or (relation == "unknown" and "emergency-access" not in operation):
             found = self._shared.get((operation, place))
             if found is None:
-                found = self._shared[operation, place] = RECIPES[operation](self._kitchen(place, self._token))
+                found = self._shared[operation, place] = RECIPES[operation](self._kitchen(place, self._token, role))
             return found
-        own = role is Role.THERAPIST and relation == "team"
-        return RECIPES[operation](self._kitchen(place, self.served.clinic.tokens[role] if own else self._token))
+        own = (role is Role.THERAPIST and relation == "team") or (role in CLINICIANS and relation == "emergency")
+        token = self.served.clinic.tokens[role] if own else self._token
+        return RECIPES[operation](self._kitchen(place, token, role))
 
-    def _kitchen(self, relation: str, token: str) -> Kitchen:
-        return Kitchen(self.served, self.clients[relation], token, self._colleague)
+    def _kitchen(self, relation: str, token: str, role: Role) -> Kitchen:
+        sender = self.served.clinic.staff[role]
+        return Kitchen(self.served, self.clients[relation], token, self._colleague, sender)
 
     def entries(self, cells: list[Cell]) -> dict[str, list[AccessRecorded]]:
         """Return every access entry of the clients that were named and of nobody's, by request."""
@@ -258,7 +277,7 @@ def test_each_cell_gets_what_the_table_says(cells: list[Cell], operation: str) -
     got = [200 if cell.status == 201 else cell.status for cell in of_it]
     assert lines(got) == lines([expected_status(cell) for cell in of_it])
     purposes = 5 if operation.startswith("GET") else 1
-    assert len(of_it) == len(ROLES) * purposes * (4 if "{client_id}" in operation else 1)
+    assert len(of_it) == len(ROLES) * purposes * (len(RELATIONS) if "{client_id}" in operation else 1)
 
 
 def test_whoever_is_refused_sees_the_same_bytes_everywhere(cells: list[Cell]) -> None:
@@ -275,7 +294,8 @@ def test_whoever_is_refused_leaves_one_entry_and_changes_nothing(asked: Asked, c
     for cell in (cell for cell in cells if cell.status == 403):
         assert cell.entries == 1, cell
         (entry,) = entries[cell.request_id]
-        relation = "none" if cell.relation == "unknown" else cell.relation
+        nobodys = cell.relation == "unknown" or (cell.relation == "emergency" and cell.role not in CLINICIANS)
+        relation = "none" if nobodys else cell.relation
         assert (entry.outcome, entry.client_id, entry.role, entry.relation, entry.purpose) == (
             "deny",
             cell.client,

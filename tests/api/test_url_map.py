@@ -50,6 +50,7 @@ def readings(served: Served) -> list[str]:
     """Return a real address for every clinical reading of the map, with something to read behind each."""
     note, _ = served.note(CANARY)
     draft = uuid4()
+    review = served.clinic.emergency(served.clinic.hire(T, "Kim Vale")[0], served.client_id)
     text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
     served.call("PUT", served.of(f"/notes/{draft}/draft"), text)
     assert served.get().status_code == 200
@@ -63,6 +64,7 @@ def readings(served: Served) -> list[str]:
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
             path = path.replace("<uuid:draw_id>", str(drawn))
             path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
+            path = path.replace("<uuid:review_id>", str(review))
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found

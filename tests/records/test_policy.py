@@ -11,7 +11,7 @@ from records.actors import Purpose, Relation, Role
 from records.decision import Decision
 from records.policy import TABLE, denial, needs_relation
 
-NONE, TEAM, SUPERVISES = Relation.NONE, Relation.TEAM, Relation.SUPERVISES
+NONE, TEAM, SUPERVISES, EMERGENCY = Relation
 CELLS = list(itertools.product(TABLE, Role, Relation, (None, *Purpose)))
 CLINICAL_TEXT = ("client.timeline", "note.view", "note.draft.view")
 READINGS = {action for action, row in TABLE.items() if any(grant.purposes for grant in row.values())}
@@ -27,6 +27,7 @@ audit.patterns            operator:any:HCOMPL privacy_officer:any:HCOMPL
 audit.spot_checks         operator:any:HCOMPL privacy_officer:any:HCOMPL
 audit.view                operator:any:HCOMPL privacy_officer:any:HCOMPL
 care_team.change          administrator:any front_desk:any operator:any therapist:team
+care_team.join            supervisor:emergency therapist:emergency
 caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
 client.access_report      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
@@ -37,7 +38,9 @@ client.identity           front_desk:any therapist:team
 client.list               front_desk:any:TREAT records_clerk:any:PATRQT supervisor:any:HQUALIMP therapist:any:TREAT
 client.register           front_desk:any therapist:any
 client.timeline           supervisor:supervises:HQUALIMP therapist:team:TREAT
+client.timeline           supervisor:emergency:ETREAT therapist:emergency:ETREAT
 client.view               front_desk:any:TREAT supervisor:supervises:HQUALIMP therapist:team:TREAT
+client.view               supervisor:emergency:ETREAT therapist:emergency:ETREAT
 clinic.found              operator:any
 clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
@@ -46,6 +49,9 @@ consent.record            therapist:team
 consent.withdraw          therapist:team
 disclosure.error          records_clerk:any therapist:team
 disclosure.record         records_clerk:any therapist:team
+emergency.approve         privacy_officer:any supervisor:any therapist:any
+emergency.grant           supervisor:any therapist:any
+emergency.open            supervisor:any therapist:any
 episode.close             front_desk:any therapist:team
 episode.open              front_desk:any therapist:team
 episode.phase             therapist:team
@@ -54,13 +60,19 @@ goal.rate                 therapist:team
 goal.set                  therapist:team
 note.addend               therapist:team
 note.amend                therapist:team
-note.draft                therapist:team
-note.draft.view           therapist:team:TREAT
+note.draft                supervisor:emergency therapist:team therapist:emergency
+note.draft.view           therapist:team:TREAT supervisor:emergency:ETREAT therapist:emergency:ETREAT
 note.error                therapist:team
-note.sign                 therapist:team
+note.sign                 supervisor:emergency therapist:team therapist:emergency
 note.view                 supervisor:supervises:HQUALIMP therapist:team:TREAT
-risk.assess               supervisor:supervises therapist:team
+note.view                 supervisor:emergency:ETREAT therapist:emergency:ETREAT
+review.close              privacy_officer:any supervisor:any
+review.list               privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+review.view               privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+risk.assess               supervisor:supervises supervisor:emergency therapist:team therapist:emergency
 risk.clear                supervisor:supervises therapist:team
+second_factor.enrol       administrator:any operator:any
+second_factor.use         privacy_officer:any supervisor:any therapist:any
 session.attend            front_desk:any therapist:team
 session.book              front_desk:any therapist:team
 session.cancel            front_desk:any therapist:team
@@ -121,8 +133,22 @@ def test_a_refusal_names_the_first_thing_that_is_wrong() -> None:
     assert denial("note.view", Role.THERAPIST, TEAM, Purpose.TREAT) is None
 
 
-def test_emergency_access_opens_nothing_yet() -> None:
-    assert all(denial(action, role, NONE, Purpose.ETREAT) is not None for action in READINGS for role in Role)
+def test_whoever_has_no_emergency_access_reads_nothing_in_an_emergency() -> None:
+    for relation in (NONE, TEAM, SUPERVISES):
+        assert all(denial(action, role, relation, Purpose.ETREAT) is not None for action in READINGS for role in Role)
+
+
+def test_an_emergency_access_opens_what_a_clinician_needs_and_to_nobody_else() -> None:
+    opened = {
+        (action, role)
+        for action, role, relation, purpose in CELLS
+        if relation is EMERGENCY
+        and denial(action, role, EMERGENCY, purpose) is None
+        and denial(action, role, NONE, purpose) is not None
+    }
+    reads = {"client.view", "client.timeline", "note.view", "note.draft.view"}
+    actions = reads | {"note.draft", "note.sign", "risk.assess", "care_team.join"}
+    assert opened == set(itertools.product(actions, (Role.THERAPIST, Role.SUPERVISOR)))
 
 
 def test_whether_a_grant_hangs_on_the_team_is_told() -> None:
