@@ -35,7 +35,7 @@ GOAL = {"text": f"{CANARY}: say no.", "scale": "gas"}
 class Right(NamedTuple):
     """What to send: ids of the address by their names, the body, and the version that was read."""
 
-    ids: dict[str, str]
+    ids: dict[str, str | int]
     body: dict[str, Any] | None = None
     if_match: int | None = None
 
@@ -135,13 +135,13 @@ class Kitchen:
             "authorised_by": self._colleague.id,
         }
 
-    def audited(self) -> str:
+    def audited(self) -> int:
         """Return the ledger index of a reading of the client."""
         purpose = {"Purpose-Of-Use": "TREAT"}
         address = self._served.of("", self._client_id)
         answered = self._served.call("GET", address, by=None, token=self._token, headers=purpose)
         assert answered.status_code == 200
-        return str(self._served.clinic.reader.access_events(self._client_id)[-1].index)
+        return int(self._served.clinic.reader.access_events(self._client_id)[-1].index)
 
     def code(self) -> str:
         """Give the sender a new second factor, and return its code of now: a code is good once, but each is new."""

@@ -160,7 +160,9 @@ class Campaign:
 
     def _fill(self, case: Case, right: Right, role: Role | None) -> None:
         if _is_right(case, ParameterLocation.PATH):
-            case.path_parameters = {"client_id": str(self._served.client_id), **right.ids}
+            known = {"client_id": str(self._served.client_id), **right.ids}
+            # Only what the address names: anything more would make a right case wrong.
+            case.path_parameters = {name: known.get(name, value) for name, value in case.path_parameters.items()}
         if _is_right(case, ParameterLocation.HEADER):
             self._fill_headers(case, right, role)
         if _is_right(case, ParameterLocation.BODY) and isinstance(case.body, dict):
