@@ -39,6 +39,14 @@ CHECKS = {
     "positive_data_acceptance": {"expected-statuses": ACCEPTED},
     "missing_required_header": {"expected-statuses": ["400", "401", "403", "404"]},
 }
+NOT_THERAPISTS = {
+    "GET /v1/audit": Role.PRIVACY_OFFICER,
+    "POST /v1/audit": Role.PRIVACY_OFFICER,
+    "GET /v1/audit/spot-checks": Role.PRIVACY_OFFICER,
+    "POST /v1/audit/spot-checks/{draw_id}": Role.PRIVACY_OFFICER,
+    "GET /v1/clients/{client_id}/disclosures": Role.RECORDS_CLERK,
+}
+"""Where an operation is that no therapist may do → who asks in every second of their turns, so that it is reached."""
 SETTINGS: dict[str, Any] = {
     "derandomize": True,
     "database": None,
@@ -134,7 +142,10 @@ class Campaign:
 
     def _ask(self, case: Case) -> None:
         turn = next(self._turn[case.operation.label])
-        self._send(case, self._roles[turn % len(self._roles)], turn)
+        role = self._roles[turn % len(self._roles)]
+        if role is Role.THERAPIST and turn % 4 == 0:
+            role = NOT_THERAPISTS.get(case.operation.label.rpartition("/")[0], role)
+        self._send(case, role, turn)
 
     def _send(self, case: Case, role: Role | None, turn: int) -> None:
         label = case.operation.label
