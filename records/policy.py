@@ -161,10 +161,10 @@ def denial(action: str, role: Role, relation: Relation, purpose: Purpose | None)
     grant = TABLE.get(action, {}).get(role)
     if grant is None:
         return "role"
-    if relation is Relation.EMERGENCY and grant.emergency:
-        return None if not grant.purposes or purpose is Purpose.ETREAT else "purpose"
     if grant.relations and relation not in grant.relations:
-        return "relation"
+        if not grant.emergency or relation is not Relation.EMERGENCY:
+            return "relation"
+        return None if not grant.purposes or purpose is Purpose.ETREAT else "purpose"
     if grant.purposes and purpose not in grant.purposes:
         return "purpose"
     return None

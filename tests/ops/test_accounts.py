@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
 
 import pytest
 
-from ops.wiring import open_clinic
-from records.actors import Actor
+from ops.wiring import now, open_clinic
+from records.actors import Actor, Role
 from records.event import StreamKind
+from records.one_time_code import code_at
+from records.registration import Identity, register_client
+from records.request import Request
 from tests.ops.running import add_user, data_of, init, run
 
 
@@ -113,6 +118,8 @@ def test_a_role_that_may_not_is_refused_with_the_permission_code(data: Path, tmp
         (["token", "issue", "5b3f7f1e-52a5-4a4b-8a1e-4a1d6f6f0c11"], 1),
         (["token", "revoke", "5b3f7f1e-52a5-4a4b-8a1e-4a1d6f6f0c11"], 1),
         (["user", "disable", "5b3f7f1e-52a5-4a4b-8a1e-4a1d6f6f0c11"], 1),
+        (["user", "totp", "5b3f7f1e-52a5-4a4b-8a1e-4a1d6f6f0c11", "--yes"], 1),
+        (["user", "reviewer", "5b3f7f1e-52a5-4a4b-8a1e-4a1d6f6f0c11"], 1),
         (["user", "add", "--name", " ", "--role", "therapist"], 1),
         (["user", "add", "--name", "Bo", "--role", "operator"], 2),
         (["token", "issue", "x", "--days", "0"], 2),
@@ -133,3 +140,30 @@ def test_no_token_and_no_name_is_on_the_disk(data: Path) -> None:
             assert token.encode() not in content
             assert b"Zacanary" not in content
             assert json.dumps(token).encode() not in content
+
+
+def test_a_second_factor_is_told_once_and_its_codes_open_an_emergency(data: Path) -> None:
+    user, _ = add_user(data, "therapist")
+    uri = run("user", "totp", user, "--data", str(data), "--yes").stdout.strip()
+    told = parse_qs(urlsplit(uri).query)
+    secret = base64.b32decode(told["secret"][0] + "=" * (-len(told["secret"][0]) % 8))
+    assert (uri.partition("?")[0].split("/")[2], told["digits"], told["period"]) == ("totp", ["6"], ["30"])
+    with closing(open_clinic(data)) as clinic:
+        request = Request(Actor(user, Role.THERAPIST), "request")
+        client, access = uuid4(), uuid4()
+        clinic.service.transact(client, register_client, request, identity=Identity(family="Marsh"))
+        clinic.emergency.grant(client, access, "crisis", code_at(secret, now()), request)
+        clinic.service.follow()
+        assert access in clinic.service.directory.staff[UUID(user)].grants
+    on_disk = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert secret not in on_disk
+    assert told["secret"][0].encode() not in on_disk
+
+
+def test_only_who_may_review_is_named_as_the_second_reviewer(data: Path) -> None:
+    lead, _ = add_user(data, "supervisor")
+    desk, _ = add_user(data, "front_desk")
+    assert data_of(run("user", "reviewer", lead, "--data", str(data), "--json"))["second_reviewer"] is True
+    assert run("user", "reviewer", desk, "--data", str(data)).exit_code == 1
+    with closing(open_clinic(data)) as clinic:
+        assert clinic.service.directory.clinic.policy.second_reviewer == lead

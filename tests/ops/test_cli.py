@@ -54,6 +54,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "user add",
         "user list",
         "user disable",
+        "user totp",
+        "user reviewer",
         "token issue",
         "token revoke",
         "load",
