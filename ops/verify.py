@@ -20,7 +20,8 @@ The plan; each step is tagged with its number where it is taken:
  6. Payloads: present and as logged, or purged with an entry that says so, or not part of this bundle.
  7. Epochs: each is signed by both keys of the one before (a restore by both recovery keys), at its own index, over the
     root and the root of all streams' last versions as they are here; the checkpoint in it is signed and says the same.
- 8. Checkpoints: all three signatures by the keys of that size; their root is the root over every entry below.
+ 8. Checkpoints: all three signatures by the keys of that size; their root is the root over every entry below. Only
+    entries of the last minute may have none over them.
  9. Witnesses: a quorum of those that *the caller* names co-signed the newest checkpoint.
 10. Outside: each checkpoint that the caller kept is one of this log's; else it was rolled back, or it forked.
 11. Disclosed event keys open their ciphertext in its place, and the text is the one that the entry commits to; a
@@ -49,6 +50,7 @@ import struct
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +92,8 @@ MAX_ZIP_FILES = 200_000
 MAX_ZIP_BYTES = 16 << 30
 MAX_ZIP_RATIO = 200
 """Ciphertext does not shrink; a tile of equal bytes shrinks by less than this."""
+MAX_UNSIGNED_SECONDS = 60
+"""The signer is at most 1 s behind (CRYPTO 3); what is older and has no checkpoint may have had one."""
 MAX_TIME = 253_402_300_799
 """The last second of the year 9999, which is the last that can be printed."""
 CHUNK_BYTES = 16 * 1024 + 16
@@ -107,7 +111,7 @@ class VerificationError(Exception):
     Altered ───┬─ AlteredEntry AlteredTile NotDense TimesFall BrokenChain UnknownKey KeyIsDestroyed AlteredPayload
                ├─ PayloadLost PurgeUnsaid WrongRoot WrongHeads WrongEpoch WrongGenesis BadSignature SignatureMissing
                └─ KeyDoesNotOpen AlteredText ReadingUnlogged
-    Others ────── Incomplete RolledBack Forked NotWitnessed
+    Others ────── Incomplete NotSigned RolledBack Forked NotWitnessed
 
     Attributes:
         index: the first index that is not shown to be good, or None where no entry is at fault.
@@ -235,6 +239,12 @@ class ReadingUnlogged(VerificationError):
 
 class Incomplete(VerificationError):
     """Something that a bundle must hold is not in it."""
+
+    status = "incomplete"
+
+
+class NotSigned(VerificationError):
+    """Entries have no checkpoint over them, though they are old enough to have one."""
 
     status = "incomplete"
 
@@ -483,8 +493,8 @@ def verify_signatures(checkpoint: Checkpoint, genesis: Genesis, keys: Keys) -> i
     _verify_ed25519(keys.ed25519, classic, checkpoint.text.encode(), what)
     blob = _line(checkpoint, 2, name, ML_DSA_44, keys.ml_dsa, f"the ML-DSA-44 key of epoch {keys.epoch}")
     at = int.from_bytes(blob[:8], "big")
-    if len(blob) != 8 + ML_DSA_SIGNATURE_BYTES or at > MAX_TIME:
-        raise MalformedCheckpoint(f"{checkpoint.source} has a post-quantum signature of another format.")
+    if at > MAX_TIME:
+        raise MalformedCheckpoint(f"{checkpoint.source} has a time that cannot be.")
     origin = genesis.origin.encode()
     message = b"".join((
         b"subtree/v1\n\x00", bytes([len(name)]), name.encode(), blob[:8], bytes([len(origin)]), origin,
@@ -497,9 +507,10 @@ def verify_signatures(checkpoint: Checkpoint, genesis: Genesis, keys: Keys) -> i
 
 def _line(checkpoint: Checkpoint, place: int, name: str, kind: int, public: bytes, who: str) -> bytes:
     """Return what the signature line at `place` holds; it must be by this key."""
-    if len(checkpoint.signatures) <= place or checkpoint.signatures[place].name != name:
+    signature = checkpoint.signatures[place] if place < len(checkpoint.signatures) else Signature("", b"", b"")
+    length = 8 + ML_DSA_SIGNATURE_BYTES if kind == ML_DSA_44 else ED25519_SIGNATURE_BYTES
+    if signature.name != name or len(signature.blob) != length:
         raise SignatureMissing(f"{checkpoint.source} lacks the signature of {who}.")
-    signature = checkpoint.signatures[place]
     if signature.key_id != key_id(name, kind, public):
         raise BadSignature(f"{checkpoint.source} is signed by another key than {who}.")
     return signature.blob
@@ -834,6 +845,8 @@ class Verifier:
         self.witnessed: dict[bytes, int] = {}
         self.anchor_size: int | None = None
         self._last_us = 0
+        self._signed_size = 0
+        self._unsigned_us: int | None = None
         self._good_size = 0
         self._keys: dict[bytes, tuple[bytes, int]] = {}
         self._living: dict[bytes, int] = {}
@@ -844,7 +857,8 @@ class Verifier:
         self._restores: list[tuple[int, int]] = []
         self._own: dict[int, list[Checkpoint]] = {}
         self._outside: dict[int, list[Checkpoint]] = {}
-        self._suspects: list[tuple[Checkpoint, Keys, int]] = []
+        self._suspects: list[Checkpoint] = []
+        self._epochs: list[tuple[Keys, int]] = []
         self._newest: Checkpoint | None = None
         self._tile: bytes | None = None
         self._tiles_vouch = True
@@ -859,6 +873,7 @@ class Verifier:
         """
         own = self._source.checkpoints()
         self._newest = own[0] if own else None
+        self._signed_size = own[0].size if own else 0
         for checkpoint in own:
             self._own.setdefault(checkpoint.size, []).append(checkpoint)
         for checkpoint in self._policy.outside:
@@ -870,6 +885,8 @@ class Verifier:
                 missing = f"Entry {self.size} is missing." if index > self.size else f"Entry {index} stands twice."
                 raise NotDense(missing, min(index, self.size))
             self._take(entry, state)
+            if index == self._signed_size:
+                self._unsigned_us = self._last_us
             if self.size in due:
                 self._meet()
             if self._progress is not None and not self.size % 4096:
@@ -1059,6 +1076,7 @@ class Verifier:
             self._restores.append((index, body.known_size))
         self.counts["restores" if kind == RESTORE else "epochs"] += 1
         self._genesis, self._epoch = genesis, Keys(body.epoch, leaf, body.ed25519, body.ml_dsa)
+        self._epochs.append((self._epoch, index))
         if not index:
             self._meet_empty()
 
@@ -1118,8 +1136,8 @@ class Verifier:
                 self._require_signatures(checkpoint)
                 self.counts["outside"] += 1
                 self.anchor_size = self.size
-            elif self._epoch is not None:
-                self._suspects.append((checkpoint, self._epoch, self._good_size))
+            else:
+                self._suspects.append(checkpoint)
 
     def _open(self, index: int, entry: bytes, state: bytes) -> None:
         # [11] a disclosed key opens its ciphertext in its place
@@ -1153,6 +1171,11 @@ class Verifier:
             size = max(self._own)
             gone = f"entries {self.size} to {size - 1}, which were signed, are gone"
             raise RolledBack(f"The log ends at entry {self.size - 1}: {gone}.", self.size)
+        # [8] what nobody signed
+        signed = self._signed_size
+        if self._unsigned_us is not None and self._policy.now - self._unsigned_us // 1_000_000 > MAX_UNSIGNED_SECONDS:
+            which = f"Entries {signed} to {self.size - 1} have no checkpoint over them"
+            raise NotSigned(f"{which}: the signer stands still, or their checkpoints were taken away.", signed)
         # [6] purges that no entry tells of
         if self._purges:
             index = min(index for index, _ in self._purges.values())
@@ -1168,24 +1191,32 @@ class Verifier:
 
     def _judge_outside(self) -> None:
         # [10] outside checkpoints that this log does not contain
-        genesis = self._genesis
-        assert genesis is not None
-        for checkpoint, keys, good in self._suspects:
-            verify_log_key(checkpoint, genesis)
-            if not _signed_by(checkpoint, genesis, keys) and self._declared(checkpoint.size):
+        later = [checkpoint for size in sorted(self._outside) for checkpoint in self._outside[size]]
+        for checkpoint in (*self._suspects, *later):
+            shared = self._shared(checkpoint)
+            if any(shared < index < checkpoint.size <= known for index, known in self._restores):
                 continue
-            what = f"{checkpoint.source} was signed at size {checkpoint.size} over another history than this one"
-            raise Forked(f"{what}: the two part at entry {good} or after it.", good)
-        for size, checkpoints in sorted(self._outside.items()):
-            for checkpoint in checkpoints:
-                verify_log_key(checkpoint, genesis)
-                if not self._declared(size):
-                    what = f"The log ends at entry {self.size - 1}, and {checkpoint.source} was signed at size {size}"
-                    raise RolledBack(f"{what}: it was set back to an older state.", self.size)
+            what = f"{checkpoint.source} was signed at size {checkpoint.size}"
+            if checkpoint.size > self.size:
+                what = f"The log ends at entry {self.size - 1}, and {what[0].lower()}{what[1:]}"
+                raise RolledBack(f"{what}: it was set back to an older state.", self.size)
+            part = f"the two part at entry {shared + 1} or after it"
+            raise Forked(f"{what} over another history than this one: {part}.", shared + 1)
 
-    def _declared(self, size: int) -> bool:
-        """Return whether a restore after an older state declares that a log of this size had been known."""
-        return any(index < size <= known for index, known in self._restores)
+    def _shared(self, checkpoint: Checkpoint) -> int:
+        """Return an index up to which this log and the one of a checkpoint are the same.
+
+        An epoch's keys are named by its entry: whatever they signed has this entry, and all before it.
+        """
+        assert self._genesis is not None
+        verify_log_key(checkpoint, self._genesis)
+        for keys, index in reversed(self._epochs):
+            try:
+                verify_signatures(checkpoint, self._genesis, keys)
+            except VerificationError:
+                continue
+            return index
+        return 0
 
     # --- the answer
 
@@ -1194,12 +1225,14 @@ class Verifier:
         counts = self.counts | {"entries": self.size, "streams": len(self.heads)}
         counts["events"] = sum(version for version, _, _ in self.heads.values()) - counts["readings"]
         if error is None:
-            counts["unsigned"] = self.size - (0 if self._newest is None else self._newest.size)
+            counts["unsigned"] = self.size - self._signed_size
         erased = sorted(str(UUID(bytes=scope)) for scope in self.erased)
         found = self.warnings, counts, erased, self._freshness()
         if error is not None:
             return _report(error.status, str(error), error.index, EXIT_INTEGRITY, *found)
-        whole = f"All {self.size} entries are those that were signed"
+        whole = f"All {self._signed_size} entries are those that were signed"
+        if counts["unsigned"]:
+            whole += f" ({counts['unsigned']} newer ones will be signed in a moment)"
         if self._policy.genesis is None:
             said = f"{whole}, but nobody said whose log this is: give the fingerprint of its genesis."
             return _report("unpinned", said, None, EXIT_INTEGRITY, *found)
@@ -1224,14 +1257,6 @@ class Verifier:
             "witnesses": len(self.witnessed),
             "witnessed_at": _time(max(self.witnessed.values(), default=None)),
         }
-
-
-def _signed_by(checkpoint: Checkpoint, genesis: Genesis, keys: Keys) -> bool:
-    try:
-        verify_signatures(checkpoint, genesis, keys)
-    except VerificationError:
-        return False
-    return True
 
 
 def _report(
@@ -1325,7 +1350,7 @@ class Archive:
         try:
             with self._zip.open(info) as file:
                 return _limited(name, file.read(most + 1), most)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
             raise MalformedBundle(f"{name} in the zip cannot be unpacked.") from error
 
 

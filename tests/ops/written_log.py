@@ -13,7 +13,9 @@ import json
 import random
 import struct
 import zipfile
+from copy import copy
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
 from cryptography.cobblestone import Cobblestone256Encryptor
@@ -75,12 +77,39 @@ class WrittenLog:
         self.entries: list[bytes] = []
         self.bodies: dict[int, bytes] = {}
         self.states: dict[int, bytes] = {}
+        self.sealed: dict[int, bytes] = {}
         self.event_keys: dict[int, bytes] = {}
         self.heads: dict[bytes, tuple[int, bytes]] = {}
         self.epoch = 0
         self.last_turn = NOTHING
         self.kept: dict[int, bytes] = {}
         self.turn()
+
+    def copy(self, size: int | None = None) -> Self:
+        """Return a log that begins as this one does, up to a size, and can go on by itself."""
+        other = copy(self)
+        other.random = random.Random(f"{self.seed}/{size}")
+        size = len(self.entries) if size is None else size
+        other.entries = self.entries[:size]
+        other.at_us = int.from_bytes(other.entries[-1][8:16], "big")
+        other.bodies = {index: body for index, body in self.bodies.items() if index < size}
+        other.sealed = {index: state for index, state in self.sealed.items() if index < size}
+        purged = {entry[93:125] for entry in other.entries if entry[7] == 6}
+        states = other.sealed.items()
+        other.states = {index: self.states[index] if sha(state) in purged else state for index, state in states}
+        other.event_keys, other.kept = dict(self.event_keys), {at: note for at, note in self.kept.items() if at <= size}
+        other.read_again()
+        return other
+
+    def read_again(self) -> None:
+        """Take heads and epoch from the entries as they are now."""
+        self.heads, self.epoch, self.last_turn = {}, 0, NOTHING
+        for entry in self.entries:
+            stream, version, leaf = entry[16:32], int.from_bytes(entry[32:40], "big"), sha(b"\0" + entry)
+            if entry[7] in (1, 2):
+                self.heads[stream] = (version, leaf)
+            elif entry[7] in (5, 7):
+                self.epoch, self.last_turn = version, leaf
 
     # --- entries
 
@@ -126,7 +155,8 @@ class WrittenLog:
         parts = zip(salts, segments, strict=True)
         root = tree([sha(b"\0" + sha(b"wkseg\1" + salt + lp(path) + lp32(part))) for salt, (path, part) in parts])
         index = self.enter(kind, stream, version, previous, key, key_class, len(state), sha(state), root)
-        self.states[index], self.event_keys[index] = state, event_key
+        self.states[index] = self.sealed[index] = state
+        self.event_keys[index] = event_key
         self.heads[stream] = (version, sha(b"\0" + self.entries[index]))
         return index
 
@@ -252,27 +282,35 @@ class WrittenWitness:
         return note + line(self.name, 4, public, struct.pack(">Q", at) + signature).encode()
 
 
-def a_clinic(seed: str = "clinic") -> WrittenLog:
-    """A small log with everything in it: four epochs, three clients, readings, one client erased, a payload purged."""
-    log = WrittenLog(seed)
-    clinic = log.deployment.bytes
-    clinic_key, audit_key = log.key(clinic, 5), log.key(clinic, 4)
-    log.event(clinic, clinic_key, "founded", 5)
-    clients = [(log.id(), log.id()) for _ in range(3)]
-    keys = {client: log.key(client) for client, _ in clients}
-    for number in range(300):
-        client, readings = log.random.choice(clients)
-        log.event(client, keys[client], f"note {number}")
-        log.event(readings, audit_key, "read", 4, kind=2)
-        if number in (40, 150, 290):
-            log.keep()
-            log.turn()
-    erased, _ = clients[0]
-    log.purge(next(i for i, entry in enumerate(log.entries) if entry[7] == 1 and entry[16:32] == erased))
-    log.destroy(erased, keys[erased])
-    log.event(clients[1][0], keys[clients[1][0]], "the last word")
-    log.event(clients[1][1], audit_key, "read", 4, kind=2)
-    return log
+class SmallClinic(WrittenLog):
+    """A log of 18 entries with one of everything; the comments are indexes."""
+
+    def __init__(self, seed: str = "clinic") -> None:
+        super().__init__(seed)  # 0 genesis
+        clinic = self.deployment.bytes
+        self.clinic_key, self.audit_key = self.key(clinic, 5), self.key(clinic, 4)  # 1, 2
+        self.event(clinic, self.clinic_key, "founded", 5)  # 3
+        self.ann, self.ann_readings, self.ben = self.id(), self.id(), self.id()
+        self.ann_key, self.ben_key = self.key(self.ann), self.key(self.ben)  # 4, 5
+        self.note("one")  # 6
+        self.reading()  # 7
+        self.event(self.ben, self.ben_key, "Ben's")  # 8
+        self.note("two")  # 9
+        self.reading()  # 10
+        self.keep()
+        self.turn()  # 11 epoch 1
+        self.note("three")  # 12
+        self.event(self.ben, self.ben_key, "Ben's second")  # 13
+        self.reading()  # 14
+        self.purge(6)  # 15
+        self.destroy(self.ben, self.ben_key)  # 16
+        self.reading()  # 17
+
+    def note(self, text: str) -> int:
+        return self.event(self.ann, self.ann_key, text)
+
+    def reading(self) -> int:
+        return self.event(self.ann_readings, self.audit_key, "read", 4, kind=2)
 
 
 def write(files: dict[str, bytes], to: Path) -> Path:
