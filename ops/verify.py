@@ -640,10 +640,9 @@ def parse_epoch_body(body: bytes, kind: int, index: int) -> EpochBody:
 def heads_root(heads: dict[bytes, tuple[int, bytes, int]]) -> bytes:
     """Return the root over the sorted pairs of stream and last version. O(streams)."""
     sha256 = hashlib.sha256
-    return tree_root([
-        sha256(b"\x00" + stream + version.to_bytes(8, "big")).digest()
-        for stream, (version, _, _) in sorted(heads.items())
-    ])  # fmt: skip
+    return tree_root(
+        [sha256(b"\x00" + stream + heads[stream][0].to_bytes(8, "big")).digest() for stream in sorted(heads)]
+    )
 
 
 # --- disclosed events
