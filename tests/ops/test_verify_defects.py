@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ops import verify
-from tests.ops.defects import CORPUS, DEFECTS, KEPT, ZIP_DEFECTS, Defect
+from tests.ops.bundle_defects import CORPUS, DEFECTS, KEPT, ZIP_DEFECTS
+from tests.ops.defects import Defect
 from tests.ops.written_log import SmallClinic, pack, write
 
 NOW = 1_750_000_100
