@@ -84,6 +84,14 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.SealBroken: "integrity-failure",
     errors.LedgerMismatch: "integrity-failure",
     errors.UnknownTopic: "integrity-failure",
+    errors.MalformedNote: "integrity-failure",
+    errors.MalformedCheckpoint: "integrity-failure",
+    errors.MissingSignature: "integrity-failure",
+    errors.BadSignature: "integrity-failure",
+    errors.BadProof: "integrity-failure",
+    errors.MalformedFrontier: "integrity-failure",
+    errors.MalformedTile: "integrity-failure",
+    errors.MalformedEpoch: "integrity-failure",
     errors.LostRace: "not-stored",
 }
 """Error → the name of its row."""

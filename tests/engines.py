@@ -17,6 +17,9 @@ from records.store import Store
 from records.store.postgres import PostgresStore
 from records.store.sqlite import SqliteStore
 
+OURS = "application_name = 'wellkept' AND datname = current_database()"
+"""SQL that is true of the store's own sessions in `pg_stat_activity`."""
+
 
 class Clock:
     """Microseconds since 1970; it runs with the machine until a test sets it."""
