@@ -438,6 +438,8 @@ def parse_checkpoint(data: bytes, source: str) -> Checkpoint:
         if len(blob) < 5:
             raise MalformedNote(f"{source} has a signature that is too short.")
         signatures.append(Signature(match[1], blob[:4], blob[4:]))
+    if len({(name, key) for name, key, _ in signatures}) != len(signatures):
+        raise MalformedNote(f"{source} is signed twice by one key.")
     parts = text.split("\n")
     if len(parts) != 3 or not re.fullmatch(r"\S+", parts[0]) or not re.fullmatch(r"0|[1-9][0-9]{0,17}", parts[1]):
         raise MalformedCheckpoint(f"{source} is not origin, size and root.")
@@ -635,6 +637,18 @@ def parse_epoch_body(body: bytes, kind: int, index: int) -> EpochBody:
         deployment, epoch, size, root, heads_root, checkpoint, ed25519, ml_dsa, genesis, known_size, statement,
         *signatures,
     )  # fmt: skip
+
+
+def verify_body(body: EpochBody, kind: int, signers: Keys, index: int) -> None:
+    """Check both signatures of an epoch (by the keys before) or of a restore (by the recovery keys).
+
+    Raises:
+        BadSignature: one of them is not by these keys.
+    """
+    message = (b"wellkept/restore/1" if kind == RESTORE else b"wellkept/epoch/1") + body.statement
+    what = f"A signature of entry {index}, which turns to epoch {body.epoch},"
+    _verify_ed25519(signers.ed25519, body.ed25519_signature, message, what, index)
+    _verify_ml_dsa(signers.ml_dsa, body.ml_dsa_signature, message, what, index)
 
 
 def heads_root(heads: dict[bytes, tuple[int, bytes, int]]) -> bytes:
@@ -1051,12 +1065,8 @@ class Verifier:
         if body.size != index:
             raise WrongEpoch(f"Entry {index} seals the log of size {body.size}, not the one before it.", index)
         # [7] signatures of both old keys, or of both recovery keys
-        label, keys = b"wellkept/epoch/1", (old.ed25519, old.ml_dsa)
-        if kind == RESTORE:
-            label, keys = b"wellkept/restore/1", (genesis.recovery_ed25519, genesis.recovery_ml_dsa)
-        what = f"A signature of entry {index}, which turns to epoch {body.epoch},"
-        _verify_ed25519(keys[0], body.ed25519_signature, label + body.statement, what, index)
-        _verify_ml_dsa(keys[1], body.ml_dsa_signature, label + body.statement, what, index)
+        recovery = Keys(body.epoch, ZEROS_32, genesis.recovery_ed25519, genesis.recovery_ml_dsa)
+        verify_body(body, kind, recovery if kind == RESTORE else old, index)
         # [7] roots
         if body.root != self.frontier.root():
             self._wrong_root(index, f"epoch {body.epoch}")

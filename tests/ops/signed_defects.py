@@ -294,7 +294,14 @@ def checkpoint_that_is_not_utf_8(log: SmallClinic) -> Files:
 
 @defect("MalformedNote", None)
 def checkpoint_with_too_many_signatures(log: SmallClinic) -> Files:
-    return _with_checkpoint(log, lambda note: note + "— w AAAAAAA=\n".encode() * 30)
+    return _with_checkpoint(
+        log, lambda note: note + "".join(f"— w{number} AAAAAAA=\n" for number in range(30)).encode()
+    )
+
+
+@defect("MalformedNote", None)
+def checkpoint_signed_twice_by_one_key(log: SmallClinic) -> Files:
+    return _with_checkpoint(log, lambda note: note + note.split(b"\n")[4] + b"\n")
 
 
 @defect("MalformedNote", None)
