@@ -1297,16 +1297,21 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        for folder, folders, files in os.walk(path):
-            for name in (*folders, *files):
-                mode = os.lstat(f"{folder}/{name}").st_mode
-                if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-                    raise MalformedBundle(f"{name} in the bundle is a link or a device, not a file.")
+        folders = [str(path)]
+        while folders:
+            with os.scandir(folders.pop()) as found:
+                for each in found:
+                    if each.is_dir(follow_symlinks=False):
+                        folders.append(each.path)
+                    elif not each.is_file(follow_symlinks=False):
+                        raise MalformedBundle(f"{each.name} in the bundle is a link or a device, not a file.")
 
-    def names(self, folder: str) -> list[str]:
-        """Return the names of the files directly in a folder."""
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the names of the files directly in a folder, in no order."""
         path = self._path / folder
-        return sorted(each.name for each in path.iterdir() if each.is_file()) if path.is_dir() else []
+        if path.is_dir():
+            with os.scandir(path) as found:
+                yield from (each.name for each in found if each.is_file(follow_symlinks=False))
 
     def read(self, name: str, most: int) -> bytes | None:
         """Return a file of at most this many bytes, or None."""
@@ -1346,10 +1351,10 @@ class Archive:
                 raise MalformedBundle(f"{name} in the zip is a link.")
             self._files[name] = file
 
-    def names(self, folder: str) -> list[str]:
-        """Return the names of the files directly in a folder."""
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the names of the files directly in a folder, in no order."""
         parts = (name.rpartition("/") for name in self._files)
-        return sorted(name for found, _, name in parts if found == folder and name)
+        return (name for found, _, name in parts if found == folder and name)
 
     def read(self, name: str, most: int) -> bytes | None:
         """Return a file of at most this many bytes, or None."""
@@ -1388,9 +1393,8 @@ class Bundle:
             raise MalformedBundle("bundle.json and the checkpoint name different logs.")
         size = self._checkpoint.size
         self.disclosed = frozenset(self._index("keys", name, size) for name in self._files.names("keys"))
-        payloads = self._files.names("payloads")
         self._payloads = bytearray(size // 8 + 1)
-        for name in payloads:
+        for name in self._files.names("payloads"):
             index = self._index("payloads", name, size)
             self._payloads[index >> 3] |= 1 << (index & 7)
 
@@ -1408,7 +1412,7 @@ class Bundle:
     def checkpoints(self) -> list[Checkpoint]:
         """Return the bundle's checkpoint, then older ones."""
         older = []
-        for name in self._files.names("checkpoints"):
+        for name in sorted(self._files.names("checkpoints")):
             data = self._needed(f"checkpoints/{name}", MAX_NOTE_BYTES)
             older.append(parse_checkpoint(data, f"The bundle's older checkpoint {name}"))
             if older[-1].size > self._checkpoint.size:

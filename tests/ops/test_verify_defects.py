@@ -46,6 +46,12 @@ def test_a_defect_of_the_zip_is_found(name: str, log: SmallClinic, tmp_path: Pat
     assert isinstance(ended_by(path, log.fingerprint), verify.MalformedBundle)
 
 
+def test_a_link_in_a_folder_is_refused(log: SmallClinic, tmp_path: Path) -> None:
+    path = write(log.files(), tmp_path)
+    (path / "checkpoints" / "9").symlink_to(path / "checkpoint")
+    assert isinstance(ended_by(path, log.fingerprint), verify.MalformedBundle)
+
+
 def corpus() -> list[str]:
     return sorted(path.stem for path in CORPUS.glob("*.zip"))
 
