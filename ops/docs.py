@@ -174,7 +174,14 @@ def _commands(context: click.Context) -> Iterator[click.Context]:
 
 
 def _leaves(error: type[errors.WellkeptError]) -> Iterator[type[errors.WellkeptError]]:
-    if error not in (errors.WellkeptError, errors.Refused, errors.Unavailable, errors.IntegrityFailure):
+    trunks = (
+        errors.WellkeptError,
+        errors.Refused,
+        errors.Unavailable,
+        errors.IntegrityFailure,
+        errors.VerificationError,
+    )
+    if error not in trunks:
         yield error
     for inner in error.__subclasses__():
         yield from _leaves(inner)
