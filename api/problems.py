@@ -75,6 +75,7 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.ConsentMissing: "consent-missing",
     errors.StaleRecord: "stale",
     errors.VersionRequired: "version-required",
+    errors.ProofFromElsewhere: "stale",
     errors.InvalidContent: "invalid-content",
     errors.IdempotencyKeyReused: "idempotency-key-reused",
     errors.NotStored: "not-stored",
@@ -92,6 +93,8 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.MalformedFrontier: "integrity-failure",
     errors.MalformedTile: "integrity-failure",
     errors.MalformedEpoch: "integrity-failure",
+    errors.MalformedRequest: "integrity-failure",
+    errors.ForkedLog: "integrity-failure",
     errors.LostRace: "not-stored",
 }
 """Error → the name of its row."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
+    "witness": "ops.commands.witness",
     "bench": "ops.commands.bench",
 }
 """Name → module that holds the command as `command`, in the order of a clinic's life."""

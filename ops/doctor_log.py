@@ -77,7 +77,8 @@ def _postgres(url: str) -> Iterator[Finding]:
             )
             triggers = connection.execute(
                 "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
-                " AND tgenabled IN ('O', 'A') AND tgrelid IN ('stored_events'::regclass, 'ledger'::regclass)"
+                " AND tgenabled IN ('O', 'A') AND tgrelid IN ('stored_events'::regclass, 'ledger'::regclass,"
+                " 'log_bodies'::regclass, 'log_tiles'::regclass)"
             ).fetchall()
     except psycopg.Error:
         yield fail("database", "The database cannot be reached.", Exit.FAILED)

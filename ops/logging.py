@@ -33,6 +33,11 @@ CODES = {
     "alarm.http.defect": "A request met an unforeseen error in the application: `error`, `where` and `request_id`.",
     "alarm.http.integrity": "A request met altered data or a missing key: `error` and `request_id`.",
     "alarm.seal-broken": "A stored event is not what was written or does not open: `index` in the ledger and `error`.",
+    "witness.starting": "The witness listens; `bind` and `logs`, the number of logs that it knows, say how.",
+    "witness.signed": "The witness signed a checkpoint: `origin` and `size`.",
+    "witness.refused": "The witness did not sign what it was asked to: `status` and `error`.",
+    "alarm.witness.forked": "A log asked for a signature over a second history: `origin`; `forks/` keeps it.",
+    "alarm.witness.broken": "The witness could not read or keep its own files, so it signs nothing: `error`.",
     "library.message": "A library had something to say: `logger`, and `message` where it is known to hold no content.",
 }
 """Every code with its meaning, for the reference page."""

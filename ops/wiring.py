@@ -238,6 +238,8 @@ def require_whole(store: Store, alarm: Alarm) -> None:
         raise LedgerMismatch("an entry of the ledger is missing", _first_gap(store))
     if tally.events < tally.chained:
         raise LedgerMismatch("events of the ledger are not stored")
+    if tally.bodies != tally.clear:
+        raise LedgerMismatch("bodies of the ledger are not those that its entries name")
     if tally.events > tally.chained:
         alarm("stray-rows", {"rows": tally.events - tally.chained})
 

@@ -12,6 +12,7 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │   │   └── ConsentMissing    no live consent of the kind that the act needs
     │   ├── StaleRecord           the resource moved since it was read (If-Match)
     │   ├── VersionRequired       the act builds on what was read, and no version was named
+    │   ├── ProofFromElsewhere    a witness last signed another size than the proof begins at
     │   ├── InvalidContent        the content cannot be true or is out of range
     │   └── IdempotencyKeyReused  the key was used for another body
     ├── Unavailable               nothing is wrong with the request; try again later
@@ -31,7 +32,9 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │       ├── BadProof             an inclusion or consistency proof does not lead to the root
     │       ├── MalformedFrontier    a tree's right edge has not the hashes of its size
     │       ├── MalformedTile        a tile, its path or its entries are not well formed
-    │       └── MalformedEpoch       the body of an epoch or a restore is not well formed
+    │       ├── MalformedEpoch       the body of an epoch or a restore is not well formed
+    │       ├── MalformedRequest     what a witness is asked, or what it answers, is not well formed
+    │       └── ForkedLog            a log signed two histories that cannot both be true
     └── LostRace                  another writer appended first (inside the write side only)
 
 Source: the house rules of the record service; RFC 9457 for how they are shown.
@@ -112,6 +115,18 @@ class StaleRecord(Refused):
 
 class VersionRequired(Refused):
     """The act builds on what was read, so the version that was read must be named."""
+
+
+class ProofFromElsewhere(Refused):
+    """A witness signs on from exactly what it last signed, and the proof begins at another size.
+
+    Attributes:
+        size: the size that the witness last signed, from which a proof must begin.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the witness last signed size {size}, and the proof begins elsewhere")
+        self.size = size
 
 
 class InvalidContent(Refused):
@@ -210,6 +225,14 @@ class MalformedTile(VerificationError):
 
 class MalformedEpoch(VerificationError):
     """The body of an epoch or a declared restore, or a fingerprint, is not well formed or not this log's."""
+
+
+class MalformedRequest(VerificationError):
+    """What a witness is asked, or what it answers, is not well formed."""
+
+
+class ForkedLog(VerificationError):
+    """A log signed two histories that cannot both be true: the two checkpoints together are the evidence."""
 
 
 class LostRace(WellkeptError):

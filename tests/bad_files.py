@@ -9,6 +9,7 @@ trusted.
   post-quantum signatures are randomised, so every bad file is made from the good one that lies there.
 - Proofs are text of ours, one value a line: `inclusion <index> <size>` or `consistency <old size> <new size>`, then
   leaf hash and root, or old root and new root, then the hashes of the proof, all in hex.
+- A request is judged by a witness that last signed size 3 of the same log.
 - A tile of hashes or entries is read as a full one; a `path` holds a path and no newline.
 """
 
@@ -25,6 +26,7 @@ from records.errors import BadProof
 from records.merkle import check_consistency, consistency_proof, inclusion_proof, root_at, root_from_inclusion
 from records.signed_note import encode_line, encode_note, encode_vkey, parse_note, parse_vkey
 from records.tiles import TileHashes, decode_entries, encode_entries, parse_entries_path, parse_tile_path
+from records.witness import TreeHead, encode_request, judge, parse_request
 from tests import signed_log
 from tests.signed_log import AT, LOG, ORIGIN, PUBLICS, RECOVERY, WITNESS
 
@@ -74,11 +76,17 @@ def read_cosignature(data: bytes) -> None:
     verify_cosignature(note, note.signatures[-1], WITNESS.verifier)
 
 
+def read_request(data: bytes) -> None:
+    """Judge a request as a witness that last signed size 3."""
+    judge(parse_request(data), log_verifier(ORIGIN, LOG.public), TreeHead(3, signed_log.checkpoint(3).root))
+
+
 READERS: dict[str, Callable[[bytes], object]] = {
     "note": parse_note,
     "vkey": lambda data: parse_vkey(data.decode()),
     "checkpoint": lambda data: verify_checkpoint(data, LOG.public, PUBLICS),
     "cosignature": read_cosignature,
+    "request": read_request,
     "proof": read_proof,
     "tile": read_tile,
     "entries": decode_entries,
@@ -102,6 +110,12 @@ def _proofs() -> Iterator[tuple[str, bytes]]:
     yield "consistency", _lines("consistency 6 13", *(one.hex() for one in consistency))
 
 
+def _request(size: int, fork_at: int | None = None) -> bytes:
+    hashes = signed_log.leaves(size, fork_at)
+    tree = TileHashes(lambda _level, _n: None, lambda start, stop: hashes[start:stop])
+    return encode_request(3, consistency_proof(tree, 3, size), signed_log.signed(size, fork_at=fork_at))
+
+
 def _lines(*lines: str) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -118,6 +132,7 @@ def good_files() -> dict[str, bytes]:
         "good.vkey": encode_vkey(WITNESS.verifier).encode(),
         "good.checkpoint": checkpoint,
         "good.cosignature": checkpoint + encode_line(cosign(note, WITNESS, AT)).encode(),
+        "good.request": _request(7),
         "good-inclusion.proof": proofs["inclusion"],
         "good-consistency.proof": proofs["consistency"],
         "good.tile": b"".join(hashes),
@@ -286,6 +301,23 @@ DEFECTS: dict[str, tuple[str, Change]] = {
     "cosignature/not-there.MissingSignature": ("good.cosignature", _line(-1, lambda _: None)),
     "cosignature/of-another-time.BadSignature": ("good.cosignature", _of_another_time),
     "cosignature/of-another-tree.BadSignature": ("good.cosignature", _swap(b"\n7\n", b"\n8\n")),
+    "request/empty.MalformedRequest": ("good.request", lambda _: b""),
+    "request/no-checkpoint.MalformedRequest": ("good.request", lambda data: data[: data.index(b"\n\n") + 1]),
+    "request/no-old-size.MalformedRequest": ("good.request", _line(0, lambda _: None)),
+    "request/old-size-with-leading-zero.MalformedRequest": ("good.request", _swap(b"old 3", b"old 03")),
+    "request/old-size-above-the-new.MalformedRequest": ("good.request", _swap(b"old 3", b"old 8")),
+    "request/hash-too-short.MalformedRequest": ("good.request", _line(1, lambda _: b"AAAA\n")),
+    "request/too-many-hashes.MalformedRequest": ("good.request", _line(1, lambda line: line * 64)),
+    "request/proof-too-short.BadProof": ("good.request", _line(1, lambda _: None)),
+    "request/history-of-a-fork.BadProof": ("good.request", lambda _: _request(7, fork_at=2)),
+    "request/another-root-at-the-size-last-signed.ForkedLog": ("good.request", lambda _: _request(3, fork_at=2)),
+    "request/log-signature-left-out.MissingSignature": (
+        "good.request",
+        lambda data: b"".join(
+            line for line in data.splitlines(keepends=True) if not line.startswith(f"— {ORIGIN} ".encode())
+        ),
+    ),
+    "request/log-signature-of-another-size.BadSignature": ("good.request", _swap(b"\n7\n", b"\n8\n")),
     "proof/inclusion-hash-altered.BadProof": (
         "good-inclusion.proof",
         _line(3, lambda line: (b"1" if line[:1] == b"0" else b"0") + line[1:]),

@@ -39,6 +39,7 @@ from records.store.postgres_outcome import commit
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
     AuditRow,
+    CheckpointRow,
     Committed,
     IdempotencyRow,
     LogHead,
@@ -204,12 +205,37 @@ class PostgresStore(Store):
             "SELECT idx, entry FROM ledger WHERE substring(entry from 8 for 1) IN ('\\x03', '\\x04') ORDER BY idx", ()
         )
 
+    def body(self, index: int) -> bytes | None:
+        """Return the clear body of an entry, or None."""
+        found = self._select("SELECT body FROM log_bodies WHERE idx = %s::bigint", (index,))
+        return found[0][0] if found else None
+
+    def bodies(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return the clear bodies after an index, in order."""
+        return self._select("SELECT idx, body FROM log_bodies WHERE idx > %s::bigint ORDER BY idx", (after,))
+
+    def tile(self, level: int, n: int) -> bytes | None:
+        """Return a full hash tile, or None."""
+        found = self._select("SELECT hashes FROM log_tiles WHERE level = %s::bigint AND n = %s::bigint", (level, n))
+        return found[0][0] if found else None
+
+    def checkpoint(self) -> CheckpointRow | None:
+        """Return the newest checkpoint, or None."""
+        found = self._select("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1", ())
+        return CheckpointRow(*found[0]) if found else None
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return the checkpoints that are kept, in order of size."""
+        return [CheckpointRow(*row) for row in self._select("SELECT size, note FROM checkpoints ORDER BY size", ())]
+
     def tally(self) -> Tally:
         """Count what is stored."""
         found = self._select(
             "SELECT (SELECT count(*) FROM ledger), (SELECT coalesce(max(idx), -1) FROM ledger),"
             " (SELECT count(*) FROM ledger WHERE substring(entry from 8 for 1) <= '\\x02'),"
-            " (SELECT count(*) FROM stored_events)",
+            " (SELECT count(*) FROM stored_events),"
+            " (SELECT count(*) FROM ledger WHERE substring(entry from 89 for 1) = '\\x00'),"
+            " (SELECT count(*) FROM log_bodies)",
             (),
         )
         return Tally(*found[0])

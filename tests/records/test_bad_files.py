@@ -47,8 +47,8 @@ def test_every_leaf_has_its_bad_files() -> None:
 def test_a_file_that_is_cut_anywhere_is_a_defect_and_never_a_traceback(path: Path) -> None:
     data, read = path.read_bytes(), READERS[path.suffix[1:]]
     for end in range(0, len(data), max(1, len(data) // 200)):
-        if path.name == "good.note" and data[:end].endswith(b"\n") and b"\n\n" in data[:end]:
-            continue  # a note with fewer signatures is a note
+        if path.name in ("good.note", "good.request") and data[:end].endswith(b"\n") and b"=\n" in data[:end]:
+            continue  # a note with fewer signatures is a note, and a witness asks for the first alone
         if path.suffix == ".path":
             continue  # a shorter path may be that of another tile
         with pytest.raises(VerificationError):
