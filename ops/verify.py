@@ -805,6 +805,7 @@ class Policy(NamedTuple):
         quorum: how many of them must have co-signed the newest checkpoint.
         require_anchor: an answer without anything from outside is a failure.
         now: the time in POSIX seconds.
+        sizes: sizes whose roots the caller wants to know (`Verifier.roots`).
     """
 
     genesis: str | None = None
@@ -813,6 +814,7 @@ class Policy(NamedTuple):
     quorum: int = 0
     require_anchor: bool = False
     now: int = 0
+    sizes: frozenset[int] = frozenset()
 
 
 class Report(NamedTuple):
@@ -841,7 +843,16 @@ def parse_fingerprint(text: str) -> str:
 
 
 class Verifier:
-    """One run over one log; memory grows with the number of streams and keys, not with the number of entries."""
+    """One run over one log; memory grows with the number of streams and keys, not with the number of entries.
+
+    Attributes:
+        size: how many entries were taken.
+        heads: stream → version, leaf and index of its last entry.
+        keys: key → scope, class and index of the entry that created it.
+        destroyed: keys that were destroyed.
+        bodies: how many entries have a clear body.
+        roots: size → root, of each size at which something was compared.
+    """
 
     def __init__(self, source: Source, policy: Policy, progress: Callable[[int], None] | None = None) -> None:
         self._source, self._policy, self._progress = source, policy, progress
@@ -861,9 +872,11 @@ class Verifier:
         self._signed_size = 0
         self._unsigned_us: int | None = None
         self._good_size = 0
-        self._keys: dict[bytes, tuple[bytes, int]] = {}
+        self.bodies = 0
+        self.roots: dict[int, bytes] = {}
+        self.keys: dict[bytes, tuple[bytes, int, int]] = {}
+        self.destroyed: set[bytes] = set()
         self._living: dict[bytes, int] = {}
-        self._destroyed: set[bytes] = set()
         self._purges: dict[tuple[bytes, int], tuple[int, bytes]] = {}
         self._genesis: Genesis | None = None
         self._epoch: Keys | None = None
@@ -874,7 +887,6 @@ class Verifier:
         self._epochs: list[tuple[Keys, int]] = []
         self._newest: Checkpoint | None = None
         self._tile: bytes | None = None
-        self._tiles_vouch = True
         self._odd_leaf: int | None = None
         self._newest_disclosed = self._newest_reading = -1
 
@@ -884,6 +896,21 @@ class Verifier:
         Raises:
             VerificationError: at the first that fails.
         """
+        try:
+            self._run()
+        except VerificationError as error:
+            # [2] the entries are not those that were signed, and this is the first whose hash was published otherwise
+            if self._odd_leaf is None or error.index is None:
+                raise
+            if error.index < self._odd_leaf and not isinstance(error, BrokenChain | WrongRoot):
+                raise
+            index = self._odd_leaf
+            raise AlteredEntry(f"Entry {index} is not the one that was signed.", index) from error
+        # [2] the entries are those that were signed, so it is the published hash that is not
+        if self._odd_leaf is not None:
+            raise AlteredTile(f"The published hash of entry {self._odd_leaf} is not its own.", self._odd_leaf)
+
+    def _run(self) -> None:
         own = self._source.checkpoints()
         self._newest = own[0] if own else None
         self._signed_size = own[0].size if own else 0
@@ -891,7 +918,7 @@ class Verifier:
             self._own.setdefault(checkpoint.size, []).append(checkpoint)
         for checkpoint in self._policy.outside:
             self._outside.setdefault(checkpoint.size, []).append(checkpoint)
-        due = self._own.keys() | self._outside.keys()
+        due = self._own.keys() | self._outside.keys() | self._policy.sizes
         for index, entry, state in self._source.rows():
             # [2] dense
             if index != self.size:
@@ -919,9 +946,9 @@ class Verifier:
         # [2] the published leaf
         place = index % ENTRIES_A_TILE
         if not place:
-            self._tile = self._source.leaf_hashes(index // ENTRIES_A_TILE) if self._tiles_vouch else None
+            self._tile = self._source.leaf_hashes(index // ENTRIES_A_TILE) if self._odd_leaf is None else None
         if self._tile is not None and self._tile[32 * place : 32 * place + 32] not in (leaf, b""):
-            self._judge_tiles(index)
+            self._odd_leaf, self._tile = index, None
         # [1] genesis
         if self._epoch is None and kind != EPOCH:
             raise WrongGenesis("The log does not begin with its genesis.", 0)
@@ -961,23 +988,11 @@ class Verifier:
             raise BrokenChain(f"{what} names another as the one before.", before)
         self.heads[stream] = (version, leaf, index)
         # [5] keys
-        if key in self._destroyed:
+        if key in self.destroyed:
             raise KeyIsDestroyed(f"Entry {index} was sealed under a key that was destroyed before.", index)
-        made = self._keys.get(key)
+        made = self.keys.get(key)
         if made is None or made[1] != key_class:
             raise UnknownKey(f"Entry {index} was sealed under a key that no entry before it created.", index)
-
-    def _judge_tiles(self, index: int) -> None:
-        """Say which is altered, the entry or its published hash: only the true hashes lead to a signed root."""
-        if self._newest is not None:
-            tree, tile = Frontier(), 0
-            while tree.size < self._newest.size and (hashes := self._source.leaf_hashes(tile)):
-                for at in range(0, min(len(hashes), 32 * (self._newest.size - tree.size)), 32):
-                    tree.append(hashes[at : at + 32])
-                tile += 1
-            if tree.size == self._newest.size and tree.root() == self._newest.root:
-                raise AlteredEntry(f"Entry {index} is not the one that was signed.", index)
-        self._odd_leaf, self._tiles_vouch, self._tile = index, False, None
 
     def _without_payload(
         self, index: int, stream: bytes, version: int, key: bytes, digest: bytes, state: bytes | None
@@ -1026,6 +1041,7 @@ class Verifier:
             raise Incomplete(f"The body of entry {index} is not there.", index)
         if len(body) != length or hashlib.sha256(body).digest() != digest:
             raise MalformedBody(f"The body of entry {index} is not the one that was logged.", index)
+        self.bodies += 1
         return body
 
     def _take_purge(self, index: int, stream: bytes, version: int, digest: bytes) -> None:
@@ -1041,16 +1057,16 @@ class Verifier:
     def _take_key(self, index: int, kind: int, scope: bytes, key: bytes, key_class: int) -> None:
         # [5] keys are created once, and destroyed once
         if kind == KEY_CREATED:
-            if key in self._keys:
+            if key in self.keys:
                 raise UnknownKey(f"Entry {index} creates a key that was created before.", index)
-            self._keys[key] = scope, key_class
+            self.keys[key] = scope, key_class, index
             if key_class == RECORD_KEY:
                 self._living[scope] = self._living.get(scope, 0) + 1
                 self.erased.discard(scope)
             return
-        if self._keys.get(key) != (scope, key_class) or key in self._destroyed:
+        if self.keys.get(key, ())[:2] != (scope, key_class) or key in self.destroyed:
             raise UnknownKey(f"Entry {index} destroys a key that was not there.", index)
-        self._destroyed.add(key)
+        self.destroyed.add(key)
         if key_class == RECORD_KEY:
             self._living[scope] -= 1
             if not self._living[scope]:
@@ -1124,7 +1140,7 @@ class Verifier:
 
     def _meet(self) -> None:
         """Take the checkpoints of the size reached: steps 8 to 10."""
-        root = self.frontier.root()
+        root = self.roots[self.size] = self.frontier.root()
         # [8] our own
         for checkpoint in self._own.pop(self.size, ()):
             if checkpoint.root != root:
@@ -1190,9 +1206,6 @@ class Verifier:
             index = min(index for index, _ in self._purges.values())
             raise PurgeUnsaid(f"The content of entry {index} was purged, and no entry says so.", index)
         self._judge_outside()
-        # [2] hashes that are not the entries'
-        if self._odd_leaf is not None:
-            raise AlteredTile(f"The published hash of entry {self._odd_leaf} is not its own.", self._odd_leaf)
         # [11] no disclosure without a reading
         if self._newest_disclosed > self._newest_reading:
             index = self._newest_disclosed
@@ -1228,6 +1241,11 @@ class Verifier:
         return 0
 
     # --- the answer
+
+    @property
+    def signed_size(self) -> int:
+        """The size of the newest checkpoint of the log's own, 0 where it has none."""
+        return self._signed_size
 
     def report(self, error: VerificationError | None) -> Report:
         """Return what was found: after `run`, or after the error that ended it."""

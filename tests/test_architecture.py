@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("records", "projections", "api", "ops")
 MAX_FILE_LINES = 500
-SHIPPED_ALONE = {Path("ops/verify.py"): 1550}
+SHIPPED_ALONE = {Path("ops/verify.py"): 1600}
 """One file by decision 38, with a limit of its own; it imports nothing of ours."""
 MAX_MEDIAN_LINES = 150
 MAX_FUNCTION_LINES = 60
@@ -185,7 +185,7 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (catches_blindly, "records/notes.py", "try:\n    pass\nexcept (ValueError, Exception):\n    pass\n"),
     (catches_blindly, "records/notes.py", "try:\n    pass\nexcept:\n    pass\n"),
     (is_too_long, "records/notes.py", "\n" * (MAX_FILE_LINES + 1)),
-    (is_too_long, "ops/verify.py", "\n" * 1551),
+    (is_too_long, "ops/verify.py", "\n" * 1601),
     (needs_more_than_it_ships_with, "ops/verify.py", "def root():\n    from records import merkle\n"),
     (needs_more_than_it_ships_with, "ops/verify.py", "import ops.exits\n"),
     (is_too_long, "records/notes.py", "def sign():\n" + "    pass\n" * MAX_FUNCTION_LINES),

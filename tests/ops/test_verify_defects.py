@@ -17,7 +17,7 @@ LEAVES = {
     leaf.__name__: leaf
     for group in (verify.VerificationError, verify.Malformed)
     for leaf in group.__subclasses__()
-    if leaf is not verify.Malformed
+    if leaf is not verify.Malformed and leaf.__module__ == verify.__name__
 }
 
 
