@@ -29,6 +29,7 @@ COMMANDS = {
     "load": "ops.commands.load",
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
+    "declare-restore": "ops.commands.declare_restore",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
