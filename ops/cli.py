@@ -30,6 +30,8 @@ COMMANDS = {
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
     "declare-restore": "ops.commands.declare_restore",
+    "verify": "ops.commands.verify",
+    "bundle": "ops.commands.bundle",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",

@@ -23,6 +23,7 @@ from ops.demo_prose import STORIES
 from ops.demo_readings import write_readings
 from ops.demo_scenes import SCENE, write_course
 from ops.demo_script import Script
+from ops.demo_tamper import mark_demo
 from ops.invented_names import invented_name, invented_staff_name
 from ops.wiring import Clinic, found, now, open_clinic, operator
 from records.actors import Actor, Role
@@ -95,6 +96,9 @@ def make_demo(
         script.play(migration)
         migration.commit()
         _keep_drafts(clinic, courses)
+        clinic.close()
+        mark_demo(data)
+        clinic = open_clinic(data, database_url=database_url)
         tokens = _issue_tokens(clinic, names)
         people = [{"id": str(course.id), "name": course.name.full} for course in courses]
         roles = [{"id": actor.id, "name": name, "role": actor.role.value} for actor, name in names.items()]

@@ -1526,14 +1526,19 @@ def read_outside(paths: Sequence[Path]) -> tuple[Checkpoint, ...]:
     return tuple(found)
 
 
+def failed(error: VerificationError) -> Report:
+    """Return the answer where nothing could be read at all."""
+    empty: dict[str, Any] = {}
+    return _report(error.status, str(error), error.index, EXIT_INTEGRITY, [], {}, [], empty)
+
+
 def verify_bundle(path: Path, policy: Policy, outside: Sequence[Path]) -> Report:
     """Verify a bundle at a path against what is known outside."""
     try:
         source = Bundle(path)
         policy = policy._replace(outside=read_outside(outside))
     except VerificationError as error:
-        empty: dict[str, Any] = {}
-        return _report(error.status, str(error), error.index, EXIT_INTEGRITY, [], {}, [], empty)
+        return failed(error)
     return verify(source, policy)
 
 

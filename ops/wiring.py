@@ -250,11 +250,7 @@ def open_clinic(
             signed.
     """
     paths = Paths(data)
-    format_file = data / "FORMAT"
-    if not format_file.exists():
-        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
-    if format_file.read_text().strip() != FORMAT:
-        raise NotInitialised("the data directory is of another format")
+    require_format(data)
     deployment_id = uuid.UUID((data / "deployment").read_text().strip())
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
@@ -273,6 +269,19 @@ def open_clinic(
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer)
+
+
+def require_format(data: Path) -> None:
+    """Make sure that a clinic was founded here.
+
+    Raises:
+        NotInitialised: there is none, or one of another format.
+    """
+    format_file = data / "FORMAT"
+    if not format_file.exists():
+        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
+    if format_file.read_text().strip() != FORMAT:
+        raise NotInitialised("the data directory is of another format")
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:
