@@ -2,7 +2,7 @@
 
 1. Each key that the log created and did not destroy is in the keyring and opens: else it was lost, which is not
    erasure. None that the log destroyed is there any more.
-2. The audit index, as far as it goes, holds one row for each reading, and says what the sealed reading says.
+2. Every reading opens. The audit index, as far as it goes, holds one row for each, and says what it says.
 3. Each sealed row of a view or of the roster that opens is the fold of the events that it includes.
 4. A client's access stream is dense and ends where the log says; each entry opens, and names this client.
 
@@ -52,7 +52,7 @@ class AlteredRow(VerificationError):
 
 
 class AlteredReading(VerificationError):
-    """An access entry of a client does not open, or is of another."""
+    """An access entry does not open, or is of another client than its stream."""
 
 
 def check_keys(settings: Settings, verifier: Verifier) -> None:
@@ -84,35 +84,38 @@ def check_views(settings: Settings, tables: Tables, verifier: Verifier) -> None:
     """Take steps 2 and 3.
 
     Raises:
-        AlteredIndex, AlteredRow: see the module.
+        AlteredIndex, AlteredReading, AlteredRow: see the module.
     """
     with _opened(settings) as clinic:
-        _check_index(clinic, tables)
+        _check_index(clinic, tables, verifier.size)
         for snapshot in SNAPSHOTS.values():
             unread = _check_rows(clinic, snapshot)
             if unread:
                 verifier.warnings.append(f"{unread} rows of {snapshot.place} do not open and will be folded anew.")
 
 
-def _check_index(clinic: Clinic, tables: Tables) -> None:
+def _check_index(clinic: Clinic, tables: Tables, size: int) -> None:
     ((position,),) = tables.select("SELECT idx FROM audit_position")
+    if position >= size:
+        raise AlteredIndex(f"The audit index goes up to entry {position}, and the log ends before.", size)
     after = -1
-    while after < position:
-        opened, read = clinic.service.reader.access_entries(after, min(AT_ONCE, position - after))
-        if read == after:
-            raise AlteredIndex(f"The audit index goes up to entry {position}, and the log ends before.")
+    while after < size - 1:
+        opened, read = clinic.service.reader.access_entries(after, min(AT_ONCE, size - 1 - after))
         stored = _stored_rows(tables, after, read)
         for recorded in opened:
-            if stored.pop(recorded.index, None) != _wanted_row(recorded):
+            if not isinstance(recorded.event, AccessRecorded):
+                raise AlteredReading(f"Entry {recorded.index} stands for a reading and does not open.", recorded.index)
+            wanted = _wanted_row(recorded, recorded.event) if recorded.index <= position else None
+            if stored.pop(recorded.index, None) != wanted:
                 what = f"The audit index does not say of entry {recorded.index} what the sealed reading says"
                 raise AlteredIndex(f"{what}, or lacks it: rebuild it.", recorded.index)
         if stored:
             index = min(stored)
             raise AlteredIndex(f"The audit index tells of a reading at entry {index}, which is none.", index)
         after = read
-    beyond = tables.select("SELECT min(idx) FROM audit_index WHERE idx > ?", position)[0][0]
+    ((beyond,),) = tables.select("SELECT min(idx) FROM audit_index WHERE idx >= ?", size)
     if beyond is not None:
-        raise AlteredIndex(f"The audit index tells of a reading at entry {beyond}, to which it does not go.", beyond)
+        raise AlteredIndex(f"The audit index tells of a reading at entry {beyond}, which is not there.", size)
 
 
 def _stored_rows(tables: Tables, after: int, upto: int) -> dict[int, tuple[object, ...]]:
@@ -122,11 +125,8 @@ def _stored_rows(tables: Tables, after: int, upto: int) -> dict[int, tuple[objec
     return {index: (_uuid(client), _text(actor), _text(purpose), at) for index, client, actor, purpose, at in rows}
 
 
-def _wanted_row(recorded: Recorded) -> tuple[object, ...]:
-    event, at_us = recorded.event, to_microseconds(recorded.recorded_at)
-    if not isinstance(event, AccessRecorded):
-        return None, "", None, at_us
-    return event.client_id, event.entered_by, event.purpose, at_us
+def _wanted_row(recorded: Recorded, event: AccessRecorded) -> tuple[object, ...]:
+    return event.client_id, event.entered_by, event.purpose, to_microseconds(recorded.recorded_at)
 
 
 def _uuid(value: object) -> object:
