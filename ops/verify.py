@@ -998,16 +998,16 @@ class Verifier:
         self, index: int, stream: bytes, version: int, key: bytes, digest: bytes, state: bytes | None
     ) -> None:
         """Take an event whose ciphertext is not the logged one: purged, not here, or altered."""
+        if state is not None and state != b"\x00" + key + digest:
+            raise AlteredPayload(f"The content of entry {index} is not the one that was logged.", index)
         if index in self._source.disclosed:
             raise Incomplete(f"The key of entry {index} is disclosed, and its ciphertext is not there.", index)
         if state is None:
             if self._source.whole:
                 raise PayloadLost(f"The content of entry {index} is not stored any more.", index)
             self.counts["missing"] += 1
-        elif state == b"\x00" + key + digest:
-            self._purges[stream, version] = index, digest
         else:
-            raise AlteredPayload(f"The content of entry {index} is not the one that was logged.", index)
+            self._purges[stream, version] = index, digest
 
     def _take_clear(self, index: int, entry: bytes, leaf: bytes) -> None:
         """Take in an entry outside of the streams; what its kind leaves no room for must be zero."""
