@@ -289,10 +289,11 @@ def open_clinic(
         guard.begin(store.head().last_us)
         require_whole(store, alarm or _no_alarm)
         require_keys(store, keyring)
+        service = Service(store, keyring, clock, alarm or _no_alarm)
+        # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         if not read_only:
             state = SignerState(paths.signer, deployment_id, provider)
             signer = Signer(store, state, deployment_id, clock_us, time.monotonic, alarm or _no_alarm)
-        service = Service(store, keyring, clock, alarm or _no_alarm)
     except BaseException:
         store.close()
         keyring.close()

@@ -82,7 +82,7 @@ class Signer:
         self._behind_since: float | None = None
         self._seen_at = monotonic()
         self._turned_at = monotonic()
-        with self._lock:
+        with self._lock, self._watched():
             self._lead()
 
     # --- what others ask
