@@ -30,6 +30,7 @@ COMMANDS = {
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
     "declare-restore": "ops.commands.declare_restore",
+    "declare-clock": "ops.commands.declare_clock",
     "verify": "ops.commands.verify",
     "bundle": "ops.commands.bundle",
     "doctor": "ops.commands.doctor",

@@ -1,7 +1,7 @@
 """`wellkept demo`: a demo clinic of invented people, made anew and served.
 
 - The directory must be new or empty: a demo never mixes with a clinic.
-- One sign-in token for each role is printed, this once.
+- One sign-in token for each role is printed, this once; so are the log's fingerprint and its recovery key.
 - `wellkept demo tamper` alters it afterwards, for whoever wants to see that found.
 """
 
@@ -13,8 +13,10 @@ import click
 
 from ops.demo_tamper import KINDS, NotADemo, tamper
 from ops.exits import CommandFailed, Exit
+from ops.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import bind_option, data_option, json_option, pass_settings, put, say, table
+from records.epoch import format_fingerprint
 
 DEFAULT_DATA = Path("demo-clinic")
 
@@ -58,9 +60,12 @@ def _make(settings: Settings, years: float, therapists: int, no_serve: bool, as_
         "staff": demo.staff,
         "clients": demo.clients,
         "events": demo.events,
+        "fingerprint": format_fingerprint(demo.founded.fingerprint),
+        "recovery": format_secret(demo.founded.recovery),
     }
-    put(document, as_json, table([(role, token) for role, token in demo.tokens.items()]))
-    say(f"{len(demo.clients)} clients, {demo.events} entries in the log. The tokens are shown only now.")
+    shown = [*demo.tokens.items(), *((name, document[name]) for name in ("fingerprint", "recovery"))]
+    put(document, as_json, table([(name, str(value)) for name, value in shown]))
+    say(f"{len(demo.clients)} clients, {demo.events} entries in the log. Tokens and recovery key are shown only now.")
     say(f"Is the log whole? `wellkept verify --data {settings.data}` answers, also while it is served.")
     say(
         f"Stop it, alter it with `wellkept demo tamper --data {settings.data} edit`, and ask again: the entry is named."

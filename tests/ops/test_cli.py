@@ -59,6 +59,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "load",
         "rebuild",
         "audit",
+        "declare-clock",
+        "declare-restore",
         "doctor",
         "config",
         "openapi",
