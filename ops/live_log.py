@@ -21,6 +21,14 @@ from ops.wiring import Paths
 from records.errors import NotStored
 
 ROWS_AT_ONCE = 500
+_LAST = (1 << 63) - 1
+_EVENTS_AFTER = (
+    "SELECT rowid, originator_id, originator_version, state FROM stored_events WHERE rowid > ? ORDER BY rowid"
+)
+_EVENT = (
+    "SELECT rowid, originator_id, originator_version, state FROM stored_events"
+    " WHERE originator_id = ? AND originator_version = ?"
+)
 
 
 class Tables(Protocol):
@@ -43,16 +51,29 @@ class SqliteTables:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         connection.text_factory = bytes
-        connection.create_function("u64", 1, _version, deterministic=True)
         connection.execute("BEGIN")
 
     def rows(self) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the entries with their states."""
-        return self._connection.execute(
-            "SELECT l.idx, l.entry, e.state FROM ledger l LEFT JOIN stored_events e"
-            " ON substr(l.entry, 8, 1) <= x'02' AND e.originator_id = lower(hex(substr(l.entry, 17, 16)))"
-            " AND e.originator_version = u64(substr(l.entry, 33, 8)) ORDER BY l.idx"
-        )
+        """Yield the entries with their states.
+
+        Events lie in the order of their entries unless somebody moved them, so both tables are read from one end to the
+        other; an event that is not next is looked up, and reading goes on behind it.
+        """
+        after = self._connection.execute(_EVENTS_AFTER, (-(1 << 63),))
+        following = after.fetchone()
+        for index, entry in self._connection.execute("SELECT idx, entry FROM ledger ORDER BY idx"):
+            if not isinstance(entry, bytes) or entry[7:8] > b"\x02":
+                yield index, entry, None
+                continue
+            name, version = entry[16:32].hex().encode(), int.from_bytes(entry[32:40], "big")
+            if following is not None and following[1] == name and following[2] == version:
+                found, following = following, after.fetchone()
+            else:
+                found = self._connection.execute(_EVENT, (name.decode(), min(version, _LAST))).fetchone()
+                if found is not None and (following is None or found[0] > following[0]):
+                    after = self._connection.execute(_EVENTS_AFTER, (found[0],))
+                    following = after.fetchone()
+            yield index, entry, None if found is None else found[3]
 
     def select(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Return rows."""
@@ -174,12 +195,6 @@ class LiveLog:
     def event_key(self, index: int) -> bytes:
         """Refuse: a clinic discloses no keys to its own verification."""
         raise LookupError(index)
-
-
-def _version(eight: Any) -> int:
-    """Return the version that eight bytes say, and one that is never stored for what cannot be one."""
-    version = int.from_bytes(eight, "big") if isinstance(eight, bytes) else -1
-    return version if version < 1 << 63 else -1
 
 
 def as_bytes(value: Any) -> bytes:

@@ -28,6 +28,7 @@ from ops.bench import (
     service_writes,
     signing_cost,
     slow_fsync,
+    verifying,
 )
 from ops.bench.figure import Bench, Group, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
@@ -37,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
     slow_fsync.GROUP,
     signing_cost.GROUP,
+    verifying.GROUP,
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,
