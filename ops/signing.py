@@ -89,13 +89,13 @@ class Signing:
             IntegrityFailure: the signer stopped.
             Unavailable: it could not be done now.
         """
+        if self._anchor is not None and self._signer.leads and self._anchored_epoch != self._signer.epoch:
+            self._anchor_on(self._anchor)
         entries, seconds = self._signer.lag()
         if entries >= WAITING_ENTRIES or seconds >= WAIT_SECONDS:
             self._signer.flush()
         if self._signer.epoch_is_due():
             self._signer.turn_epoch()
-        if self._anchor is not None and self._signer.leads and self._anchored_epoch != self._signer.epoch:
-            self._anchor_on(self._anchor)
         if time.monotonic() >= self._scrub_at:
             self._scrub_on()
 
@@ -107,6 +107,7 @@ class Signing:
         self._anchored_epoch = epoch
         try:
             anchor.append(place, row.note)
+            self._signer.keep(row.size)
         except OSError as error:
             # The next epoch tries again; meanwhile the age of the newest one tells.
             self._told("anchor-unwritable", {"error": type(error).__name__})

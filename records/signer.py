@@ -79,6 +79,7 @@ class Signer:
         self._log_key: LogKey
         self._keys: EpochKeys
         self._stopped: IntegrityFailure | None = None
+        self._kept: set[int] = set()
         self._behind_since: float | None = None
         self._seen_at = monotonic()
         self._turned_at = monotonic()
@@ -224,6 +225,10 @@ class Signer:
     def _watched(self) -> _Watched:
         return _Watched(self)
 
+    def keep(self, size: int) -> None:
+        """Keep the stored checkpoint of this size, since somebody elsewhere knows it."""
+        self._kept.add(size)
+
     def stop(self, error: IntegrityFailure) -> None:
         """Sign nothing more, and say so once."""
         if self._stopped is None:
@@ -243,6 +248,10 @@ class Signer:
         return True
 
     def _load(self) -> None:
+        if len(self._state.epochs()) > 1:
+            # The leaf that names the newer key may have been sent by a process that is gone, and wait for a standby.
+            # An empty batch takes the writer's turn after it, so that what is read next is settled.
+            self._store.commit(Unit())
         self._log_key = self._state.log_key()
         signed, log = self._state.position(), FollowedLog(self._state.snapshot())
         if log.trust.deployment_id != self._deployment or log.trust.log != self._log_key.public:
@@ -331,11 +340,15 @@ class Signer:
         return row
 
     def _may_drop(self, before: CheckpointRow, position: Position) -> bool:
-        """Whether the checkpoint before is neither its epoch's first or last nor co-signed."""
+        """Whether the checkpoint before is neither its epoch's first or last, nor anchored or co-signed."""
         if before.size == position.size or self._signed.epoch != position.epoch:
             return False
         first = before.size == self._led.began + 1
-        return not first and len(parse_signed_checkpoint(before.note)[1].signatures) == OUR_SIGNATURES
+        return (
+            not first
+            and before.size not in self._kept
+            and len(parse_signed_checkpoint(before.note)[1].signatures) == OUR_SIGNATURES
+        )
 
     def _newest_stored(self) -> int:
         row = self._store.checkpoint()
