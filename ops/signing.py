@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ops import anchor
 from ops.logging import alarm, log
-from records.errors import IntegrityFailure, LedgerMismatch, Unavailable
+from records.errors import IntegrityFailure, LedgerMismatch, Unavailable, VerificationError
 from records.scrub import scrub
 from records.signer import Signer
 from records.store import Store
@@ -81,6 +81,16 @@ class Signing:
                 # The signer has told its alarm and signs no more; the service stays up to be looked at.
                 log("error", "signing.stopped")
                 return
+
+    def anchor_age(self) -> float | None:
+        """Return how many seconds ago the newest anchored checkpoint was signed; None where none can be read."""
+        if self._anchor is None:
+            return None
+        try:
+            return anchor.age_seconds(self._anchor, time.time())
+        except (OSError, VerificationError):
+            # Whoever asks sees the same as where none was ever anchored: nothing elsewhere vouches for the log.
+            return None
 
     def look(self) -> None:
         """Do what is due now.

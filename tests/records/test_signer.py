@@ -24,7 +24,7 @@ from records.signer_state import SignerState
 from records.store import Store
 from records.store.unit import Committed, Unit
 from tests.check import check_store
-from tests.engines import Engine
+from tests.engines import Engine, PostgresEngine
 from tests.units import access, event
 
 DEPLOYMENT = UUID("00000000-0000-4000-8000-0000000000d1")
@@ -488,3 +488,50 @@ def test_nobody_declares_a_restore_without_the_recovery_key(log: Log) -> None:
         declare_restore(log.store, log.state, DEPLOYMENT, bytes(32), 0, log.engine.clock)
     assert log.entries() == before
     log.signer().flush()
+
+
+# --- who signs, where many may
+
+
+@pytest.mark.postgres
+def test_one_process_signs_and_the_next_takes_the_lead_with_its_state(
+    postgres_engine: PostgresEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "keys").mkdir()
+    log = Log(postgres_engine, tmp_path / "keys")
+    first, other = log.signer(), postgres_engine.open()
+    second = log.signer(other)
+    assert (first.leads, second.leads) == (True, False)
+    log.write()
+    second.flush()
+    assert second.lag()[0] == 3, "whoever does not lead signs nothing"
+    second.turn_epoch()
+    first.flush()
+    assert (second.lag()[0], second.signed_size) == (0, 4)
+    log.store.close()
+    log.store = other
+    log.write()
+    second.flush()
+    assert second.leads
+    assert second.signed()[0] == 7
+    log.check()
+
+
+@pytest.mark.postgres
+def test_a_lead_that_was_lost_is_not_believed_in(postgres_engine: PostgresEngine, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    log = Log(postgres_engine, tmp_path / "keys")
+    first = log.signer()
+    postgres_engine.outside(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    other = postgres_engine.open()
+    second = log.signer(other)
+    assert second.leads
+    log.write()
+    first.flush()
+    assert not first.leads
+    second.flush()
+    assert second.signed()[0] == 4
+    log.check()
