@@ -414,8 +414,21 @@ def test_an_event_of_today_that_was_altered_is_found_at_the_start(damaged: Log) 
     on = triggers(damaged.engine)["events_stand"]
     one = {"sqlite": "x'01'", "postgres": "'\\x01'::bytea"}[damaged.engine.name]
     damaged.engine.outside(f"DROP TRIGGER events_stand{on}", f"UPDATE stored_events SET state = {one} || state")
-    with pytest.raises(LedgerMismatch, match="not what was logged at index 1"):
+    with pytest.raises(LedgerMismatch, match="not what was logged at index 4"):
         damaged.signer()
+    # Those that were signed are broken seals, to be told and shown as gaps.
+    assert damaged.alarms[0] == ("seal-broken", {"index": 1, "error": "LedgerMismatch"})
+
+
+def test_an_event_of_today_that_was_signed_and_altered_is_told_and_hides_nothing_else(damaged: Log) -> None:
+    damaged.signer().flush()
+    on = triggers(damaged.engine)["events_stand"]
+    one = {"sqlite": "x'01'", "postgres": "'\\x01'::bytea"}[damaged.engine.name]
+    damaged.engine.outside(f"DROP TRIGGER events_stand{on}", f"UPDATE stored_events SET state = {one} || state")
+    signer = damaged.signer()
+    assert damaged.alarms == [("seal-broken", {"index": 1, "error": "LedgerMismatch"})]
+    damaged.write()
+    signer.flush()
 
 
 def test_the_scrub_finds_what_was_altered_long_ago(damaged: Log) -> None:
