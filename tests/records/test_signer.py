@@ -228,7 +228,7 @@ def test_an_epoch_in_one_batch_with_others_states_exactly_what_stands_below_it(l
                 log.write()
             return log.store.commit(unit)
 
-    signer._store = Crowded()  # type: ignore[assignment]
+    signer._store = Crowded()  # type: ignore[assignment]  # it stands in for the store
     signer.turn_epoch()
     assert log.store.bodies()[-1][0] == 7
 
