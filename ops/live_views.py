@@ -21,7 +21,7 @@ from ops.live_log import Tables
 from ops.opening import open_from
 from ops.settings import Settings
 from ops.verify import VerificationError, Verifier
-from ops.wiring import Clinic, Paths
+from ops.wiring import Clinic, Paths, deployment_of
 from projections.rebuild import SNAPSHOTS
 from projections.sealed_rows import Snapshot
 from records.access import AccessRecorded
@@ -64,8 +64,7 @@ def check_keys(settings: Settings, verifier: Verifier) -> None:
     """
     paths = Paths(settings.data)
     provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
-    deployment = UUID((settings.data / "deployment").read_text().strip())
-    with closing(Keyring(paths.keyring, deployment, provider, time.monotonic)) as keyring:
+    with closing(Keyring(paths.keyring, deployment_of(settings.data), provider, time.monotonic)) as keyring:
         for key_id, (scope, key_class, index) in verifier.keys.items():
             if key_id in verifier.destroyed:
                 continue

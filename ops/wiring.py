@@ -273,13 +273,7 @@ def open_clinic(
         IntegrityFailure: what staff and clinic streams hold is not what was written, or the log is not the one that was
             signed.
     """
-<<<<<<< HEAD
-    paths = Paths(data)
-    require_format(data)
-    deployment_id = uuid.UUID((data / "deployment").read_text().strip())
-=======
     paths, deployment_id = Paths(data), deployment_of(data)
->>>>>>> cb6c5d62d27650fe6cc771d83275b714b387d8ee
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
@@ -302,29 +296,18 @@ def open_clinic(
     return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer, guard)
 
 
-<<<<<<< HEAD
-def require_format(data: Path) -> None:
-    """Make sure that a clinic was founded here.
-
-    Raises:
-        NotInitialised: there is none, or one of another format.
-=======
 def deployment_of(data: Path) -> uuid.UUID:
     """Return the id of the clinic in a directory.
 
     Raises:
         NotInitialised: no clinic here, or one of another format.
->>>>>>> cb6c5d62d27650fe6cc771d83275b714b387d8ee
     """
     format_file = data / "FORMAT"
     if not format_file.exists():
         raise NotInitialised("there is no clinic here; `wellkept init` makes one")
     if format_file.read_text().strip() != FORMAT:
         raise NotInitialised("the data directory is of another format")
-<<<<<<< HEAD
-=======
     return uuid.UUID((data / "deployment").read_text().strip())
->>>>>>> cb6c5d62d27650fe6cc771d83275b714b387d8ee
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

@@ -26,9 +26,9 @@ def command(settings: Settings, output: Path, client: UUID | None, as_json: bool
     from ops.bundle import write_bundle
     from ops.live_log import open_tables
     from ops.verify import VerificationError
-    from ops.wiring import require_format
+    from ops.wiring import deployment_of
 
-    require_format(settings.data)
+    deployment_of(settings.data)
     streams = frozenset[UUID]() if client is None else _streams(settings, client)
     try:
         with open_tables(settings) as tables, progress_bar("writing") as progress:

@@ -86,9 +86,9 @@ def _live(
     settings: Settings, policy: verify.Policy, checkpoints: tuple[Path, ...], client: UUID | None
 ) -> verify.Report:
     from ops.live_verify import verify_clinic
-    from ops.wiring import require_format
+    from ops.wiring import deployment_of
 
-    require_format(settings.data)
+    deployment_of(settings.data)
     try:
         outside = (*verify.read_outside(checkpoints), *_anchored(settings.anchor))
     except verify.VerificationError as error:
