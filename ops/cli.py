@@ -32,9 +32,14 @@ COMMANDS = {
     "patterns": "ops.commands.patterns",
     "spot-checks": "ops.commands.spot_checks",
     "disclosures": "ops.commands.disclosures",
+    "declare-restore": "ops.commands.declare_restore",
+    "declare-clock": "ops.commands.declare_clock",
+    "verify": "ops.commands.verify",
+    "bundle": "ops.commands.bundle",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
+    "witness": "ops.commands.witness",
     "bench": "ops.commands.bench",
 }
 """Name → module that holds the command as `command`, in the order of a clinic's life."""

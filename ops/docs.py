@@ -166,8 +166,9 @@ def _grant(grant: Grant | None) -> str:
 def _commands(context: click.Context) -> Iterator[click.Context]:
     """Yield a context for each command that does something; what the group sets holds in all of them."""
     command = context.command
-    if not isinstance(command, click.Group):
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield context
+    if not isinstance(command, click.Group):
         return
     for name in command.list_commands(context):
         inner = command.get_command(context, name)
@@ -176,7 +177,14 @@ def _commands(context: click.Context) -> Iterator[click.Context]:
 
 
 def _leaves(error: type[errors.WellkeptError]) -> Iterator[type[errors.WellkeptError]]:
-    if error not in (errors.WellkeptError, errors.Refused, errors.Unavailable, errors.IntegrityFailure):
+    trunks = (
+        errors.WellkeptError,
+        errors.Refused,
+        errors.Unavailable,
+        errors.IntegrityFailure,
+        errors.VerificationError,
+    )
+    if error not in trunks:
         yield error
     for inner in error.__subclasses__():
         yield from _leaves(inner)

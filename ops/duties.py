@@ -18,7 +18,9 @@ from typing import Any
 
 import msgspec
 
+from ops import wiring
 from ops.exits import CommandFailed, Exit
+from ops.logging import log
 from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
 from projections.patterns_report import address_digest
@@ -26,6 +28,7 @@ from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
 from records.clinic import change_policy
 from records.errors import InvalidContent, UnknownItem
+from records.ledger import from_microseconds
 from records.request import Request
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
 from records.staff import create_account, disable_account, issue_token, record_ties, revoke_token
@@ -193,6 +196,14 @@ def _rebuild(clinic: Clinic, request: Request, arguments: dict[str, Any], progre
     return done
 
 
+def _declare_clock(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    clinic.service.admit("clock.declare", None, request)
+    newest_us, now_us = clinic.store.head().last_us, wiring.now_us()
+    clinic.clock.declare(newest_us)
+    log("warning", "clock.declared", newest_us=newest_us, now_us=now_us)
+    return {"newest": from_microseconds(newest_us), "now": from_microseconds(now_us)}
+
+
 def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     asked = _AUDIT_ASKED.decode(msgspec.json.encode(arguments))
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
@@ -267,6 +278,7 @@ DUTIES: dict[str, Duty] = {
     "token.revoke": _revoke_token,
     "load": _load,
     "rebuild": _rebuild,
+    "clock.declare": _declare_clock,
     "audit.page": _audit,
     "audit.patterns": _patterns,
     "spot_checks.draw": _draw_spot_checks,

@@ -40,6 +40,17 @@ CODES = {
     "alarm.unmeasured": "A figure could not be taken: `figure`, `error` and `at_code`.",
     "watch.cleared": "A figure is back within its limit after an alarm: `figure` and `value`.",
     "metrics.serving": "Metrics of this process are served: `bind`.",
+    "alarm.signer-stopped": "The log is not the one that was signed: `index`, `error`. Nothing is signed any more.",
+    "alarm.signing-delayed": "A checkpoint could not be stored or a key not read; it is tried again: `error`.",
+    "alarm.scrub-found": "What was stored long ago is not what was written: the first bad `index`, and `error`.",
+    "alarm.anchor-unwritable": "A checkpoint could not be put where `WELLKEPT_ANCHOR` says: `error`.",
+    "signing.stopped": "The signing thread ended; the alarm before it says why.",
+    "clock.declared": "Somebody declared the machine's clock right: `newest_us` of the log, and `now_us`.",
+    "witness.starting": "The witness listens; `bind` and `logs`, the number of logs that it knows, say how.",
+    "witness.signed": "The witness signed a checkpoint: `origin` and `size`.",
+    "witness.refused": "The witness did not sign what it was asked to: `status` and `error`.",
+    "alarm.witness.forked": "A log asked for a signature over a second history: `origin`; `forks/` keeps it.",
+    "alarm.witness.broken": "The witness could not read or keep its own files, so it signs nothing: `error`.",
     "library.message": "A library had something to say: `logger`, and `message` where it is known to hold no content.",
 }
 """Every code with its meaning, for the reference page."""

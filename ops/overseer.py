@@ -1,7 +1,7 @@
 """The overseer of a serving process: it starts the watch, and the metrics where they are wanted.
 
 - Metrics are wanted where WELLKEPT_METRICS_BIND is set; then the extra must be there, or nothing is served.
-- Figures of checkpoints and anchors are added here by whoever signs (`ops.figures`).
+- Figures of checkpoints and anchors come from the thread that signs beside the service.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ops.exits import CommandFailed, Exit
 from ops.figures import figures_of
 from ops.readiness import Readiness
 from ops.settings import Settings
+from ops.signing import Signing
 from ops.watch import Watch
 from ops.wiring import Clinic
 
@@ -25,13 +26,17 @@ LIBRARY = "prometheus_client"
 class Overseer:
     """Watches one opened clinic from now until it is closed."""
 
-    def __init__(self, clinic: Clinic, settings: Settings, readiness: Readiness) -> None:
+    def __init__(self, clinic: Clinic, settings: Settings, readiness: Readiness, signing: Signing) -> None:
         """Start to watch.
 
         Raises:
             CommandFailed: metrics are wanted and cannot be served.
         """
-        figures = figures_of(clinic)
+        figures = figures_of(clinic)._replace(
+            checkpoint_lag_seconds=lambda: signing.lag()[1],
+            checkpoint_lag_entries=lambda: signing.lag()[0],
+            anchor_age_seconds=signing.anchor_age,
+        )
         self._metrics: Metrics | None = None
         if settings.metrics_bind is not None:
             require_metrics()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ from ops.process_guards import end_with_parent
 from ops.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
-from ops.wsgi import Extend, Wsgi, make_wsgi, open_wsgi, spare_collector
+from ops.wsgi import Extend, Wsgi, begin_signing, make_wsgi, open_wsgi, spare_collector
 
 BACKLOG = 1024
 
@@ -108,19 +108,20 @@ def check_bind(settings: Settings) -> None:
 def _serve_here(
     clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None], extend: Extend | None
 ) -> None:
-    control = _control(clinic, settings)
-    overseer = Overseer(clinic, settings, readiness)
-    try:
+    with ExitStack() as ending:
+        control = _control(clinic, settings)
+        if control is not None:
+            ending.callback(control.close)
+        signing = begin_signing(clinic, settings, readiness)
+        ending.callback(signing.stop)
+        overseer = Overseer(clinic, settings, readiness, signing)
+        ending.callback(overseer.close)
         wsgi = make_wsgi(clinic, settings, readiness, extend, overseer.observe)
         spare_collector()
         log("info", "serve.ready")
         ready()
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)
         log("info", "serve.stopped")
-    finally:
-        overseer.close()
-        if control is not None:
-            control.close()
 
 
 def _control(clinic: Clinic, settings: Settings) -> ControlServer | None:

@@ -2,7 +2,9 @@
 
 - A clinic is a data directory (0700) with FORMAT and deployment id, the log (SQLite in it, or PostgreSQL by URL), and
   the keys apart in `<data>.keys/` (0700): root key file and keyring.
-- Founding makes keys first, then the log, then the first entries; it refuses a directory that is not empty.
+- Founding makes keys first, then the log, then its genesis and the first entries; it refuses a directory that is not
+  empty. Genesis fingerprint and recovery secret are returned once; the secret stands nowhere on disk.
+- Closing signs what was written: a command without a service leaves nothing unsigned.
 - Opening never creates anything. Every key that the log names must be there.
 
 Clocks and ids are made here and passed down; nothing below reads them by itself.
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.clock_guard import ClockGuard
 from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
 from projections.roster import Roster
@@ -29,11 +32,14 @@ from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
 from records.errors import LedgerMismatch, WellkeptError
 from records.event import StreamKind
+from records.genesis import begin_log
 from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
 from records.ledger import KeyClass, decode_entry
 from records.request import Request
 from records.service import Service
+from records.signer import Signer
+from records.signer_state import SignerState
 from records.store import Store
 from records.store.mapper import Alarm
 from records.store.sqlite import SqliteStore
@@ -42,6 +48,7 @@ from records.store.unit import CreatedKey, Unit
 FORMAT = "wellkept-data/1"
 ADDRESS_KEY = "staff-address"
 """Label of the service key under which addresses of staff are digested."""
+RECOVERY_BYTES = 32
 _ENTRIES_AT_ONCE = 10_000
 
 
@@ -70,13 +77,33 @@ class Paths(NamedTuple):
         return self.keys / "keyring.db"
 
     @property
+    def signer(self) -> Path:
+        """The directory of the signer's keys and its own state."""
+        return self.keys / "signer"
+
+    @property
     def key_file(self) -> Path:
         """The root key file."""
         return self.keys / "root.key"
 
 
+class Founded(NamedTuple):
+    """What is told once, when a clinic is founded.
+
+    Attributes:
+        fingerprint: of the log's genesis, 64 hex digits.
+        recovery: the recovery secret, 32 bytes; it stands nowhere on disk.
+    """
+
+    fingerprint: str
+    recovery: bytes
+
+    def __repr__(self) -> str:
+        return f"Founded(fingerprint={self.fingerprint})"
+
+
 class Clinic(NamedTuple):
-    """An opened clinic."""
+    """An opened clinic. The signer is None where it was opened for reading only."""
 
     service: Service
     drafts: Drafts
@@ -86,10 +113,27 @@ class Clinic(NamedTuple):
     paths: Paths
     roster: Roster
     audit_index: AuditIndex
+    signer: Signer | None
+    clock: ClockGuard
     patterns: PatternsView
 
     def close(self) -> None:
-        """Close the log and forget the keys."""
+        """Sign what is stored, close the log and forget the keys.
+
+        Raises:
+            IntegrityFailure: the log is not the one that was signed; it is closed all the same.
+            NotStored, OutcomeUnknown: the last checkpoint could not be stored; the next start signs.
+        """
+        try:
+            if self.signer is not None and not self.signer.stopped:
+                if self.signer.epoch_is_due():
+                    self.signer.turn_epoch()
+                self.signer.flush()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the log and forget the keys, and sign nothing."""
         self.store.close()
         self.keyring.close()
 
@@ -102,6 +146,11 @@ def now() -> datetime:
 def now_us() -> int:
     """Return microseconds since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def since_boot() -> float:
+    """Return seconds that run on while the machine sleeps, where it can tell them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def operator() -> Actor:
@@ -127,8 +176,8 @@ def found(
     database_url: str | None = None,
     key_file: Path | None = None,
     passphrase: bytes | None = None,
-) -> None:
-    """Found a clinic in a new or empty directory.
+) -> Founded:
+    """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
     A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last.
 
@@ -153,9 +202,12 @@ def found(
 
         PostgresStore.create(database_url)
     _write_durably(data / "deployment", str(deployment_id))
-    keyring = Keyring(paths.keyring, deployment_id, KeyFileProvider(root, passphrase), time.monotonic)
+    provider = KeyFileProvider(root, passphrase)
+    keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     store = open_store(paths, database_url)
+    secret, state = os.urandom(RECOVERY_BYTES), SignerState(paths.signer, deployment_id, provider)
     try:
+        fingerprint = begin_log(store, state, deployment_id, secret, now_us)
         keys = [
             CreatedKey(deployment_id, keyring.ensure(deployment_id, key_class).key_id, key_class)
             for key_class in (KeyClass.SERVICE, KeyClass.CLINIC)
@@ -169,24 +221,32 @@ def found(
             name=name,
             policy=policy,
         )
+        Signer(store, state, deployment_id, now_us, time.monotonic, _no_alarm).flush()
     finally:
         store.close()
         keyring.close()
     _write_durably(data / "FORMAT", FORMAT)
+    return Founded(fingerprint, secret)
 
 
-def open_store(paths: Paths, database_url: str | None = None, *, read_only: bool = False) -> Store:
-    """Open the log of a clinic.
+def open_store(
+    paths: Paths,
+    database_url: str | None = None,
+    *,
+    read_only: bool = False,
+    clock_us: Callable[[], int] = now_us,
+) -> Store:
+    """Open the log of a clinic; `clock_us` dates its entries.
 
     Raises:
         ClinicLocked: another process writes it (SQLite).
         NotStored: it cannot be opened.
     """
     if database_url is None:
-        return SqliteStore(paths.database, now_us, read_only=read_only)
+        return SqliteStore(paths.database, clock_us, read_only=read_only)
     from records.store.postgres import PostgresStore
 
-    return PostgresStore(database_url, now_us, read_only=read_only)
+    return PostgresStore(database_url, clock_us, read_only=read_only)
 
 
 def open_clinic(
@@ -198,39 +258,64 @@ def open_clinic(
     read_only: bool = False,
     alarm: Alarm | None = None,
     clock: Callable[[], datetime] = now,
+    clock_us: Callable[[], int] = now_us,
 ) -> Clinic:
     """Open a clinic that was founded.
 
+    Args:
+        data: its data directory.
+        database_url: PostgreSQL that keeps its log; None for SQLite.
+        key_file: the root key file, where it is not in its usual place.
+        passphrase: of the root key file.
+        read_only: write nothing, and leave the writing lock to others.
+        alarm: what is told of alarms.
+        clock: the time by which the doors decide.
+        clock_us: the time that dates the entries; it is guarded (`ops.clock_guard`).
+
     Raises:
         NotInitialised: no clinic here, or one of another format.
-        KeyMissing: a key that the log names is not there or does not open.
+        KeyMissing: a key that the log names, or the signer's, is not there or does not open.
         ClinicLocked, NotStored: see `open_store`.
-        IntegrityFailure: what staff and clinic streams hold is not what was written.
+        IntegrityFailure: what staff and clinic streams hold is not what was written, or the log is not the one that was
+            signed.
     """
-    paths = Paths(data)
-    format_file = data / "FORMAT"
-    if not format_file.exists():
-        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
-    if format_file.read_text().strip() != FORMAT:
-        raise NotInitialised("the data directory is of another format")
-    deployment_id = uuid.UUID((data / "deployment").read_text().strip())
-    keyring = Keyring(
-        paths.keyring, deployment_id, KeyFileProvider(key_file or paths.key_file, passphrase), time.monotonic
-    )
-    store = open_store(paths, database_url, read_only=read_only)
+    paths, deployment_id = Paths(data), deployment_of(data)
+    provider = KeyFileProvider(key_file or paths.key_file, passphrase)
+    keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
+    guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
+    store = open_store(paths, database_url, read_only=read_only, clock_us=guard)
+    signer: Signer | None = None
     try:
+        guard.begin(store.head().last_us)
         require_whole(store, alarm or _no_alarm)
         require_keys(store, keyring)
         service = Service(store, keyring, clock, alarm or _no_alarm)
+        # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
+        if not read_only:
+            state = SignerState(paths.signer, deployment_id, provider)
+            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, alarm or _no_alarm)
     except BaseException:
         store.close()
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
-    return Clinic(
-        service, Drafts(service, store), EmergencyDoor(service), store, keyring, paths, roster, audit_index, patterns
-    )
+    drafts, emergency = Drafts(service, store), EmergencyDoor(service)
+    return Clinic(service, drafts, emergency, store, keyring, paths, roster, audit_index, signer, guard, patterns)
+
+
+def deployment_of(data: Path) -> uuid.UUID:
+    """Return the id of the clinic in a directory.
+
+    Raises:
+        NotInitialised: no clinic here, or one of another format.
+    """
+    format_file = data / "FORMAT"
+    if not format_file.exists():
+        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
+    if format_file.read_text().strip() != FORMAT:
+        raise NotInitialised("the data directory is of another format")
+    return uuid.UUID((data / "deployment").read_text().strip())
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:
@@ -247,6 +332,8 @@ def require_whole(store: Store, alarm: Alarm) -> None:
         raise LedgerMismatch("an entry of the ledger is missing", _first_gap(store))
     if tally.events < tally.chained:
         raise LedgerMismatch("events of the ledger are not stored")
+    if tally.bodies != tally.clear:
+        raise LedgerMismatch("bodies of the ledger are not those that its entries name")
     if tally.events > tally.chained:
         alarm("stray-rows", {"rows": tally.events - tally.chained})
 

@@ -27,6 +27,7 @@ from ops.overseer import Overseer
 from ops.process_guards import guard_process
 from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
+from ops.signing import Signing
 from ops.wiring import Clinic
 
 _HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
@@ -56,9 +57,19 @@ def open_wsgi(settings: Settings) -> Wsgi:
     """Open the clinic of the settings for as long as the process runs, and return its application."""
     readiness = Readiness()
     clinic = open_from(settings, told=readiness.alarm)
-    served = make_wsgi(clinic, settings, readiness, observe=Overseer(clinic, settings, readiness).observe)
+    # A worker that is killed leaves what it did not sign to whoever takes the lead next.
+    signing = begin_signing(clinic, settings, readiness)
+    served = make_wsgi(clinic, settings, readiness, observe=Overseer(clinic, settings, readiness, signing).observe)
     spare_collector()
     return served
+
+
+def begin_signing(clinic: Clinic, settings: Settings, readiness: Readiness) -> Signing:
+    """Start the thread that signs beside the service, and return it."""
+    assert clinic.signer is not None, "what is served was opened for writing"
+    signing = Signing(clinic.signer, clinic.store, readiness.alarm, settings.anchor)
+    signing.start()
+    return signing
 
 
 def spare_collector() -> None:

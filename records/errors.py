@@ -12,6 +12,7 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │   │   └── ConsentMissing    no live consent of the kind that the act needs
     │   ├── StaleRecord           the resource moved since it was read (If-Match)
     │   ├── VersionRequired       the act builds on what was read, and no version was named
+    │   ├── ProofFromElsewhere    a witness last signed another size than the proof begins at
     │   ├── InvalidContent        the content cannot be true or is out of range
     │   ├── IdempotencyKeyReused  the key was used for another body
     │   └── TooManyAttempts       too many one-time codes were wrong a moment ago
@@ -23,7 +24,19 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     ├── IntegrityFailure          what is stored is not what was written
     │   ├── SealBroken            a ciphertext does not open in its place
     │   ├── LedgerMismatch        rows and ledger disagree
-    │   └── UnknownTopic          an event that this version does not know
+    │   ├── UnknownTopic          an event that this version does not know
+    │   ├── RolledBack            a checkpoint that is kept elsewhere is not a part of this log
+    │   └── VerificationError     a signed or hashed proof does not prove what it claims
+    │       ├── MalformedNote        the bytes are no signed note
+    │       ├── MalformedCheckpoint  the note's text is no checkpoint
+    │       ├── MissingSignature     a signature that is required is not there
+    │       ├── BadSignature         a signature is not the named key's over these bytes
+    │       ├── BadProof             an inclusion or consistency proof does not lead to the root
+    │       ├── MalformedFrontier    a tree's right edge has not the hashes of its size
+    │       ├── MalformedTile        a tile, its path or its entries are not well formed
+    │       ├── MalformedEpoch       the body of an epoch or a restore is not well formed
+    │       ├── MalformedRequest     what a witness is asked, or what it answers, is not well formed
+    │       └── ForkedLog            a log signed two histories that cannot both be true
     └── LostRace                  another writer appended first (inside the write side only)
 
 Source: the house rules of the record service; RFC 9457 for how they are shown.
@@ -106,6 +119,18 @@ class VersionRequired(Refused):
     """The act builds on what was read, so the version that was read must be named."""
 
 
+class ProofFromElsewhere(Refused):
+    """A witness signs on from exactly what it last signed, and the proof begins at another size.
+
+    Attributes:
+        size: the size that the witness last signed, from which a proof must begin.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the witness last signed size {size}, and the proof begins elsewhere")
+        self.size = size
+
+
 class InvalidContent(Refused):
     """The content cannot be true or is out of range.
 
@@ -178,6 +203,54 @@ class LedgerMismatch(IntegrityFailure):
 
 class UnknownTopic(IntegrityFailure):
     """A sealed event names a topic or a payload version that this version does not know."""
+
+
+class RolledBack(IntegrityFailure):
+    """A checkpoint that is kept elsewhere is not a part of this log: an older copy of it, or a fork."""
+
+
+class VerificationError(IntegrityFailure):
+    """A note, checkpoint, proof, tile or epoch does not prove what it claims; each leaf is one class of defect."""
+
+
+class MalformedNote(VerificationError):
+    """The bytes are no signed note in its one strict form."""
+
+
+class MalformedCheckpoint(VerificationError):
+    """The text of a note is no checkpoint in its one strict form, or not the one that is claimed."""
+
+
+class MissingSignature(VerificationError):
+    """A signature that is required is not there, or not in its place."""
+
+
+class BadSignature(VerificationError):
+    """A signature is not the named key's over exactly these bytes."""
+
+
+class BadProof(VerificationError):
+    """An inclusion or consistency proof does not lead to the root, or cannot exist."""
+
+
+class MalformedFrontier(VerificationError):
+    """The right edge of a tree does not hold the hashes that its size requires."""
+
+
+class MalformedTile(VerificationError):
+    """A tile, its path or a bundle of entries is not well formed."""
+
+
+class MalformedEpoch(VerificationError):
+    """The body of an epoch or a declared restore, or a fingerprint, is not well formed or not this log's."""
+
+
+class MalformedRequest(VerificationError):
+    """What a witness is asked, or what it answers, is not well formed."""
+
+
+class ForkedLog(VerificationError):
+    """A log signed two histories that cannot both be true: the two checkpoints together are the evidence."""
 
 
 class LostRace(WellkeptError):

@@ -9,6 +9,8 @@ Source: CRYPTO 2; RFC 6962 for the hash of a leaf.
 - `payload_sha256` is over the ciphertext as stored; `content_root` binds the text (see `records.sealing`).
 - Event and access entries form one chain per stream: dense versions from 1, each naming the leaf before it.
 - A key-created entry stands outside the chains: its stream is the key's scope, its version is 0.
+- Epochs and declared restores stand outside them too, and have a chain of their own: the stream is the deployment, the
+  version the epoch. Their bodies are clear, so their key class is 0, and no other entry's is.
 
 Stored formats are for ever: nothing here may change but by a new version byte and a decision record.
 """
@@ -54,8 +56,9 @@ class Kind(IntEnum):
 
 
 class KeyClass(IntEnum):
-    """Which kind of data key sealed the payload."""
+    """Which kind of data key sealed the payload; none did where the body is clear."""
 
+    CLEAR = 0
     RECORD = 1
     PROCESS = 2
     SEGMENT = 3
@@ -64,6 +67,8 @@ class KeyClass(IntEnum):
     SERVICE = 6
 
 
+CLEAR_KINDS = frozenset((Kind.EPOCH, Kind.RESTORE_DECLARED))
+"""The kinds whose bodies are clear."""
 _KINDS = frozenset(Kind)
 _KEY_CLASSES = frozenset(KeyClass)
 
@@ -135,7 +140,7 @@ def read_entry(entry: bytes) -> RawEntry:
     """Return the fields of an entry as they lie there, strictly.
 
     Raises:
-        LedgerMismatch: wrong length or magic, unknown kind or key class.
+        LedgerMismatch: wrong length or magic, unknown kind or key class, or a class that its kind never has.
     """
     if len(entry) != ENTRY_BYTES:
         raise LedgerMismatch("an entry of wrong length")
@@ -143,6 +148,8 @@ def read_entry(entry: bytes) -> RawEntry:
     raw = RawEntry._make(fields)
     if magic != MAGIC or raw.kind not in _KINDS or raw.key_class not in _KEY_CLASSES:
         raise LedgerMismatch("an entry of unknown format")
+    if (raw.kind in CLEAR_KINDS) != (raw.key_class == KeyClass.CLEAR):
+        raise LedgerMismatch("an entry whose kind and key class do not fit")
     return raw
 
 

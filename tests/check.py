@@ -5,7 +5,9 @@
 3. Each event and access entry has its stored event, with the digest and the length that the entry names; or its purged
    form, which keeps the digest.
 4. No event is stored that the ledger does not name, and no topic is in clear.
-5. The store's own methods and head say what the tables hold.
+5. Each epoch and declared restore has its clear body, with the digest and the length that the entry names, and names
+   the one before it; no other entry has a body.
+6. The store's own methods and head say what the tables hold.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from uuid import UUID
 
 import psycopg
 
-from records.ledger import NO_LEAF, Kind, decode_entry, entry_hash
+from records.ledger import CLEAR_KINDS, NO_LEAF, Kind, decode_entry, entry_hash
 from records.sealing import FORMAT, PURGED
 from records.store import Store
 from records.store.postgres import PostgresStore
@@ -51,6 +53,8 @@ def check_store(store: Store) -> None:
     ledger, events = tables(store)
     last_us, clinic = 0, -1
     heads: dict[UUID, tuple[int, bytes]] = {}
+    bodies = dict(store.bodies())
+    last_clear = NO_LEAF
     for place, (index, encoded) in enumerate(ledger):
         entry = decode_entry(encoded)
         assert index == place, f"the ledger is not dense at {place}"
@@ -58,6 +62,13 @@ def check_store(store: Store) -> None:
         last_us = entry.logged_at_us
         if encoded[88] == 5 and entry.kind is Kind.EVENT:
             clinic = index
+        if entry.kind in CLEAR_KINDS:
+            body = bodies.pop(index)
+            assert hashlib.sha256(body).digest() == entry.payload_sha256, f"a body was altered at {index}"
+            assert len(body) == entry.payload_len, f"a body's length is wrong at {index}"
+            assert store.body(index) == body
+            assert entry.prev_stream_leaf == last_clear, f"an epoch does not name the one before it at {index}"
+            last_clear = entry_hash(encoded)
         if entry.kind not in (Kind.EVENT, Kind.ACCESS):
             continue
         version, leaf = heads.get(entry.stream, (0, NO_LEAF))
@@ -74,6 +85,7 @@ def check_store(store: Store) -> None:
             assert hashlib.sha256(state).digest() == entry.payload_sha256, f"a state was altered at {index}"
             assert len(state) == entry.payload_len, f"a length is wrong at {index}"
     assert not events, "an event is stored that the ledger does not name"
+    assert not bodies, "a body is stored that the ledger does not name"
     _check_answers(store, ledger, heads, LogHead(len(ledger), last_us, clinic))
 
 

@@ -23,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("records", "projections", "api", "ops")
 MAX_FILE_LINES = 500
+SHIPPED_ALONE = {Path("ops/verify.py"): 1600}
+"""One file by decision 38, with a limit of its own; it imports nothing of ours."""
 MAX_MEDIAN_LINES = 150
 MAX_FUNCTION_LINES = 60
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager"}
@@ -123,8 +125,9 @@ def catches_blindly(source: Source) -> Iterator[str]:
 def is_too_long(source: Source) -> Iterator[str]:
     """Files and functions over the limits."""
     lines = source.text.count("\n")
-    if lines > MAX_FILE_LINES:
-        yield f"{source.path} has {lines} lines, over {MAX_FILE_LINES}"
+    most = SHIPPED_ALONE.get(source.path, MAX_FILE_LINES)
+    if lines > most:
+        yield f"{source.path} has {lines} lines, over {most}"
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             length = node.end_lineno - node.lineno + 1
@@ -164,6 +167,17 @@ def proves_nothing(source: Source) -> Iterator[str]:
                 yield f"{source.path}:{line} uses {name}; tests run, and on the real thing"
 
 
+def needs_more_than_it_ships_with(source: Source) -> Iterator[str]:
+    """Imports, in a file that is shipped alone, of anything but the standard library and cryptography."""
+    if source.path in SHIPPED_ALONE:
+        for node in ast.walk(source.tree):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                if module.split(".")[0] not in (sys.stdlib_module_names | {"cryptography"}):
+                    yield f"{source.path}:{node.lineno} imports {module}"
+
+
 BREACHES: list[tuple[Rule, str, str]] = [
     (takes_what_is_passed_in, "records/notes.py", "import datetime as d\nat = d.datetime.now(d.UTC)\n"),
     (takes_what_is_passed_in, "records/notes.py", "from uuid import uuid4 as new\n"),
@@ -171,6 +185,9 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (catches_blindly, "records/notes.py", "try:\n    pass\nexcept (ValueError, Exception):\n    pass\n"),
     (catches_blindly, "records/notes.py", "try:\n    pass\nexcept:\n    pass\n"),
     (is_too_long, "records/notes.py", "\n" * (MAX_FILE_LINES + 1)),
+    (is_too_long, "ops/verify.py", "\n" * 1601),
+    (needs_more_than_it_ships_with, "ops/verify.py", "def root():\n    from records import merkle\n"),
+    (needs_more_than_it_ships_with, "ops/verify.py", "import ops.exits\n"),
     (is_too_long, "records/notes.py", "def sign():\n" + "    pass\n" * MAX_FUNCTION_LINES),
     (is_named_vaguely, "records/note_helpers.py", ""),
     (is_named_vaguely, "api/common/errors.py", ""),

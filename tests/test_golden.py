@@ -4,6 +4,7 @@
   event that it must load as, in the form that its class has today.
 - `golden/sealed_event.hex`, `sealed_row.hex`, `ledger_entry.hex` and `wrapped_key.hex` were made under the fixed keys
   below. `golden/root.key` and `golden/root_with_passphrase.key` are key files.
+- `golden/bad/` holds notes, checkpoints, tiles, proofs and epochs, good and bad: see `tests.bad_files`.
 - A file here is never changed and never deleted. `python -m tests.test_golden --write-missing` writes those that are
   not there yet, for a new event or a new payload version, and touches no other.
 """

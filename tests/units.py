@@ -6,10 +6,21 @@ import hashlib
 import os
 from uuid import UUID, uuid4
 
-from records.ledger import KeyClass, Kind
+from records.ledger import NO_LEAF, KeyClass, Kind
 from records.sealing import SealedEvent
-from records.store.unit import Append, CreatedKey, IdempotencyRow, Reference, RowPut, Unit
+from records.store.unit import (
+    Append,
+    ClearEntry,
+    Compose,
+    CreatedKey,
+    IdempotencyRow,
+    Reference,
+    RowPut,
+    Tile,
+    Unit,
+)
 
+DEPLOYMENT = UUID(int=7)
 KEY_ID = bytes(range(16))
 
 
@@ -43,6 +54,16 @@ def request(key: bytes, stream: UUID, version: int) -> IdempotencyRow:
 def created_key(scope: UUID) -> CreatedKey:
     """Return a created key."""
     return CreatedKey(scope, os.urandom(16), KeyClass.RECORD)
+
+
+def clear(version: int, previous: bytes = NO_LEAF, compose: Compose | None = None) -> ClearEntry:
+    """Return a clear entry; its body says where it was made where no maker is given."""
+    return ClearEntry(Kind.EPOCH, DEPLOYMENT, version, previous, compose or (lambda index, _at, _before: b"%d" % index))
+
+
+def tile(level: int, n: int) -> Tile:
+    """Return a full hash tile."""
+    return Tile(level, n, bytes([level, n % 256]) * (256 * 16))
 
 
 def put(place: str, row_id: UUID, version: int, state: bytes, *, only_forward: bool = True) -> RowPut:

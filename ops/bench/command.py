@@ -27,7 +27,9 @@ from ops.bench import (
     rebuilding,
     served_year,
     service_writes,
+    signing_cost,
     slow_fsync,
+    verifying,
 )
 from ops.bench.figure import Bench, Group, NotMeasured
 from ops.bench.report import Result, heading, machine, summary
@@ -36,6 +38,8 @@ from ops.bench.turn_process import ROOT
 GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
     slow_fsync.GROUP,
+    signing_cost.GROUP,
+    verifying.GROUP,
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,

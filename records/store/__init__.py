@@ -10,7 +10,8 @@ Source: DESIGN (Store), CRYPTO 2 and 5. The duties of every store, held by one c
   unit of the batch is touched.
 - **Idempotency**: a known key writes nothing and returns the first request's row.
 - **Read-back**: before commit, the rows that were written are read and compared; a trigger cannot swallow one.
-- **Append-only**: triggers refuse any change of events and ledger but the purge of a payload.
+- **Append-only**: triggers refuse any change of events and ledger but the purge of a payload, and any of clear bodies
+  and hash tiles. Checkpoints come and go: each proves itself by its signatures.
 - `NotStored` says that nothing is stored; `OutcomeUnknown` that it may be. A commit whose answer was lost is looked up
   by stream, version and digest before anything is said.
 - Any thread may call any method; a reading never waits for a writer.
@@ -22,7 +23,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from uuid import UUID
 
-from records.store.unit import AuditRow, Committed, IdempotencyRow, LogHead, SealedRow, StoredRow, Tally, Unit
+from records.store.unit import (
+    AuditRow,
+    CheckpointRow,
+    Committed,
+    IdempotencyRow,
+    LogHead,
+    SealedRow,
+    StoredRow,
+    Tally,
+    Unit,
+)
 
 
 class Store(ABC):
@@ -67,6 +78,30 @@ class Store(ABC):
     @abstractmethod
     def key_entries(self) -> list[tuple[int, bytes]]:
         """Return all entries of keys created or destroyed, in order."""
+
+    @abstractmethod
+    def body(self, index: int) -> bytes | None:
+        """Return the clear body of an entry, or None where it has none."""
+
+    @abstractmethod
+    def bodies(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return all clear bodies with index > `after`, in order."""
+
+    @abstractmethod
+    def tile(self, level: int, n: int) -> bytes | None:
+        """Return a full hash tile, 8,192 bytes, or None where it is not full yet."""
+
+    @abstractmethod
+    def checkpoint(self) -> CheckpointRow | None:
+        """Return the newest checkpoint, or None."""
+
+    @abstractmethod
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return every checkpoint that is kept, in order of size."""
+
+    @abstractmethod
+    def leads_signing(self) -> bool:
+        """Take, keep or ask for the lead in signing; True while this store holds it. One store at a time does."""
 
     @abstractmethod
     def tally(self) -> Tally:

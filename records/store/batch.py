@@ -5,12 +5,14 @@ Source: CRYPTO 2 (the writer assigns index, time and, for access events, version
 - Units are planned in the order they came. One that lost its race, or whose key was used, drops out; the others stay.
 - `logged_at` is the clock or one microsecond after the last entry, whichever is later.
 - Each entry names the leaf before it in its stream.
+- The body of a clear entry is made here, since it names its own index and what stands below it.
 
 It is pure: both engines plan with it, inside their transaction, and nothing it returns is true before the commit.
 """
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 from records.errors import LostRace, WellkeptError
@@ -19,16 +21,20 @@ from records.merkle import HASH_BYTES
 from records.store.unit import (
     Append,
     AuditBatch,
+    CheckpointRow,
+    ClearEntry,
     Committed,
     IdempotencyRow,
     LogHead,
     RowDelete,
     RowPut,
     StreamHead,
+    Tile,
     Unit,
 )
 
 EMPTY_DIGEST = bytes(HASH_BYTES)
+NO_KEY_ID = bytes(16)
 _NO_HEAD = StreamHead()
 
 
@@ -41,6 +47,8 @@ class Plan:
         heads: where each touched stream stands after the batch.
         events: (stream, version, state) of each event.
         entries: (index, entry) of each ledger entry.
+        bodies: (index, body) of each clear entry.
+        tiles, checkpoints, dropped_checkpoints: what signs the log.
         puts, deletes, idempotency, audits: the other rows.
         outcomes: one `Committed` or error for each unit, in order.
     """
@@ -57,6 +65,10 @@ class Plan:
         self.heads = heads
         self.events: list[tuple[UUID, int, bytes]] = []
         self.entries: list[tuple[int, bytes]] = []
+        self.bodies: list[tuple[int, bytes]] = []
+        self.tiles: list[Tile] = []
+        self.checkpoints: list[CheckpointRow] = []
+        self.dropped_checkpoints: list[int] = []
         self.puts: list[RowPut] = []
         self.deletes: list[RowDelete] = []
         self.idempotency: list[IdempotencyRow] = []
@@ -71,7 +83,8 @@ class Plan:
     @property
     def writes(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.entries or self.puts or self.deletes or self.idempotency or self.audits)
+        rows = self.entries or self.puts or self.deletes or self.idempotency or self.audits
+        return bool(rows or self.tiles or self.checkpoints or self.dropped_checkpoints)
 
     def add(self, unit: Unit) -> None:
         """Plan one unit: its rows join the batch, or its error is its outcome."""
@@ -82,13 +95,18 @@ class Plan:
         if not self._expectations_hold(unit):
             self.outcomes.append(LostRace("another writer appended first"))
             return
+        written: list[tuple[int, bytes]] = []
+        for clear in unit.clear:
+            self._enter_clear(clear, written)
         for scope, key_id, key_class in unit.keys:
             self._enter(Kind.KEY_CREATED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
-        written: list[tuple[int, bytes]] = []
         for append in unit.appends:
             self._append(append, written)
         self.puts.extend(unit.puts)
         self.deletes.extend(unit.deletes)
+        self.tiles.extend(unit.tiles)
+        self.checkpoints.extend(unit.checkpoints)
+        self.dropped_checkpoints.extend(unit.dropped_checkpoints)
         if unit.audit is not None:
             self.audits.append(unit.audit)
         if wanted is not None:
@@ -106,6 +124,15 @@ class Plan:
                 return False
             versions[append.stream] = version + (len(append.sealed) or 1)
         return True
+
+    def _enter_clear(self, clear: ClearEntry, written: list[tuple[int, bytes]]) -> None:
+        kind, stream, version, previous, compose = clear
+        index = self._next
+        body = compose(index, self._time(), tuple(self.entries))
+        digest = hashlib.sha256(body).digest()
+        entry = self._enter(kind, stream, version, previous, NO_KEY_ID, KeyClass.CLEAR, len(body), digest, EMPTY_DIGEST)
+        self.bodies.append((index, body))
+        written.append((index, entry))
 
     def _append(self, append: Append, written: list[tuple[int, bytes]]) -> None:
         version, leaf = self.heads.get(append.stream, _NO_HEAD)

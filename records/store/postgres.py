@@ -36,10 +36,12 @@ from records.store.postgres_connection import (
     open_pool,
     together,
 )
+from records.store.postgres_lead import SigningLead
 from records.store.postgres_outcome import commit
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
     AuditRow,
+    CheckpointRow,
     Committed,
     IdempotencyRow,
     LogHead,
@@ -74,6 +76,7 @@ class PostgresStore(Store):
         check_server(self._conninfo)
         self._readers = open_pool(self._conninfo, size=READERS, name="readers")
         self._writers = None if read_only else open_pool(self._conninfo, size=1, name="writer")
+        self._lead = None if read_only else SigningLead(self._conninfo)
         self._group = GroupCommit(self._write_batch)
 
     @staticmethod
@@ -88,6 +91,8 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Close all connections."""
+        if self._lead is not None:
+            self._lead.close()
         self._readers.close()
         if self._writers is not None:
             self._writers.close()
@@ -209,12 +214,41 @@ class PostgresStore(Store):
             "SELECT idx, entry FROM ledger WHERE substring(entry from 8 for 1) IN ('\\x03', '\\x04') ORDER BY idx", ()
         )
 
+    def body(self, index: int) -> bytes | None:
+        """Return the clear body of an entry, or None."""
+        found = self._select("SELECT body FROM log_bodies WHERE idx = %s::bigint", (index,))
+        return found[0][0] if found else None
+
+    def bodies(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return the clear bodies after an index, in order."""
+        return self._select("SELECT idx, body FROM log_bodies WHERE idx > %s::bigint ORDER BY idx", (after,))
+
+    def tile(self, level: int, n: int) -> bytes | None:
+        """Return a full hash tile, or None."""
+        found = self._select("SELECT hashes FROM log_tiles WHERE level = %s::bigint AND n = %s::bigint", (level, n))
+        return found[0][0] if found else None
+
+    def checkpoint(self) -> CheckpointRow | None:
+        """Return the newest checkpoint, or None."""
+        found = self._select("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1", ())
+        return CheckpointRow(*found[0]) if found else None
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return the checkpoints that are kept, in order of size."""
+        return [CheckpointRow(*row) for row in self._select("SELECT size, note FROM checkpoints ORDER BY size", ())]
+
+    def leads_signing(self) -> bool:
+        """Hold the advisory lock on a session of its own; a lost session loses the lead."""
+        return self._lead is not None and self._lead.held()
+
     def tally(self) -> Tally:
         """Count what is stored."""
         found = self._select(
             "SELECT (SELECT count(*) FROM ledger), (SELECT coalesce(max(idx), -1) FROM ledger),"
             " (SELECT count(*) FROM ledger WHERE substring(entry from 8 for 1) <= '\\x02'),"
-            " (SELECT count(*) FROM stored_events)",
+            " (SELECT count(*) FROM stored_events),"
+            " (SELECT count(*) FROM ledger WHERE substring(entry from 89 for 1) = '\\x00'),"
+            " (SELECT count(*) FROM log_bodies)",
             (),
         )
         return Tally(*found[0])

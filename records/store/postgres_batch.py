@@ -16,6 +16,7 @@ from records.errors import LedgerMismatch, NotStored
 from records.ledger import KIND_OFFSET, Kind, decode_entry, entry_hash
 from records.store.batch import Plan
 from records.store.postgres_connection import DURABLE, Link, together
+from records.store.postgres_proofs import insert_bodies, proofs_stand, write_proofs
 from records.store.schema import SEALED_TOPIC
 from records.store.unit import (
     IdempotencyRow,
@@ -81,10 +82,12 @@ class Stored(NamedTuple):
     Attributes:
         rows: (index, entry, state) from the batch's first index on; the state is None beside a key's entry.
         transaction: the transaction's id, where no ledger entry could tell its outcome later.
+        proofs: whether each body, tile and checkpoint stands as it was to be written.
     """
 
     rows: list[Any]
     transaction: str | None
+    proofs: list[bool]
 
 
 def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int]) -> Plan:
@@ -121,13 +124,19 @@ def insert(connection: Link, plan: Plan) -> Stored:
     with together(connection):
         if plan.entries or plan.idempotency:
             ask(_WRITE, _written(plan), prepare=True)
+            insert_bodies(connection, plan)
         if plan.entries:
             rows = ask(_READ_BACK, (plan.first_index,), prepare=True, binary=True)
         else:
             transaction = ask("SELECT pg_current_xact_id()::text", prepare=True)
         _write_rows(connection, plan)
         _write_audit(connection, plan)
-    return Stored(rows.fetchall() if rows else [], str(transaction.fetchall()[0][0]) if transaction else None)
+        proofs = write_proofs(connection, plan)
+    return Stored(
+        rows.fetchall() if rows else [],
+        str(transaction.fetchall()[0][0]) if transaction else None,
+        proofs_stand(proofs),
+    )
 
 
 def read_back(stored: Stored, plan: Plan) -> None:
@@ -141,6 +150,8 @@ def read_back(stored: Stored, plan: Plan) -> None:
     # Each state was found by the stream and the version of its own entry.
     if [row[2] for row in stored.rows if row[1][KIND_OFFSET] <= Kind.ACCESS] != [state for _, _, state in plan.events]:
         raise LedgerMismatch("an event was not stored as written", plan.first_index)
+    if not all(stored.proofs):
+        raise LedgerMismatch("a body, a hash tile or a checkpoint is not what was written", plan.first_index)
 
 
 def _written(plan: Plan) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@
   version) finds a stream's chain; two partial ones find the few clinic and key entries.
 - Events and entries are only ever added. The one change allowed is the purge of a payload (CRYPTO 1): version byte 0,
   the key's id, the digest of what stood there.
+- `log_bodies(idx, body)` and `log_tiles(level, n, hashes)` are only ever added to. `checkpoints(size, note)` may
+  change: a checkpoint proves itself.
 - `sealed_rows`, `idempotency` and the audit index may change: none of them is evidence.
 - The audit index is read by time, for everybody, a client, a person, or both: one index each, so that a page costs the
   same however much there is.
@@ -28,6 +30,11 @@ SQLITE_STATEMENTS = [
     "CREATE INDEX IF NOT EXISTS ledger_clinic ON ledger (idx)"
     " WHERE substr(entry, 89, 1) = x'05' AND substr(entry, 8, 1) = x'01'",
     "CREATE INDEX IF NOT EXISTS ledger_keys ON ledger (idx) WHERE substr(entry, 8, 1) IN (x'03', x'04')",
+    "CREATE INDEX IF NOT EXISTS ledger_clear ON ledger (idx) WHERE substr(entry, 89, 1) = x'00'",
+    "CREATE TABLE IF NOT EXISTS log_bodies (idx INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS log_tiles (level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL,"
+    " PRIMARY KEY (level, n))",
+    "CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS sealed_rows (place TEXT NOT NULL, row_id BLOB NOT NULL, stream_id BLOB NOT NULL,"
     " version INTEGER NOT NULL, state BLOB NOT NULL, PRIMARY KEY (place, row_id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS idempotency (key_digest BLOB PRIMARY KEY, body_digest BLOB NOT NULL,"
@@ -51,6 +58,14 @@ SQLITE_STATEMENTS = [
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
     "CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON ledger"
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS bodies_are_kept BEFORE DELETE ON log_bodies"
+    " BEGIN SELECT RAISE(ABORT, 'bodies are append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS bodies_stand BEFORE UPDATE ON log_bodies"
+    " BEGIN SELECT RAISE(ABORT, 'bodies are append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS tiles_are_kept BEFORE DELETE ON log_tiles"
+    " BEGIN SELECT RAISE(ABORT, 'tiles are append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS tiles_stand BEFORE UPDATE ON log_tiles"
+    " BEGIN SELECT RAISE(ABORT, 'tiles are append-only'); END",
 ]
 
 POSTGRES_STATEMENTS: list[LiteralString] = [
@@ -61,6 +76,11 @@ POSTGRES_STATEMENTS: list[LiteralString] = [
     "CREATE INDEX ledger_clinic ON ledger (idx)"
     " WHERE substring(entry from 89 for 1) = '\\x05' AND substring(entry from 8 for 1) = '\\x01'",
     "CREATE INDEX ledger_keys ON ledger (idx) WHERE substring(entry from 8 for 1) IN ('\\x03', '\\x04')",
+    "CREATE INDEX ledger_clear ON ledger (idx) WHERE substring(entry from 89 for 1) = '\\x00'",
+    "CREATE TABLE log_bodies (idx bigint PRIMARY KEY, body bytea NOT NULL)",
+    "CREATE TABLE log_tiles (level bigint NOT NULL, n bigint NOT NULL, hashes bytea NOT NULL, PRIMARY KEY (level, n))",
+    "ALTER TABLE log_tiles ALTER COLUMN hashes SET STORAGE EXTERNAL",
+    "CREATE TABLE checkpoints (size bigint PRIMARY KEY, note bytea NOT NULL)",
     # Room on the one page lets each commit replace the row without touching an index.
     "CREATE TABLE ledger_head (one boolean PRIMARY KEY DEFAULT true CHECK (one), next_index bigint NOT NULL,"
     " last_us bigint NOT NULL, clinic_index bigint NOT NULL) WITH (fillfactor = 10)",
@@ -91,4 +111,10 @@ POSTGRES_STATEMENTS: list[LiteralString] = [
     "CREATE TRIGGER entries_are_kept BEFORE DELETE ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER entries_remain BEFORE TRUNCATE ON ledger EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER entries_stand BEFORE UPDATE ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER bodies_are_kept BEFORE DELETE ON log_bodies FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER bodies_remain BEFORE TRUNCATE ON log_bodies EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER bodies_stand BEFORE UPDATE ON log_bodies FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER tiles_are_kept BEFORE DELETE ON log_tiles FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER tiles_remain BEFORE TRUNCATE ON log_tiles EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER tiles_stand BEFORE UPDATE ON log_tiles FOR EACH ROW EXECUTE FUNCTION refuse_change()",
 ]

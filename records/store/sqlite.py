@@ -32,9 +32,11 @@ from records.store.batch import Plan
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
+from records.store.sqlite_proofs import insert_bodies, write_proofs
 from records.store.sqlite_rows import CACHED_STATEMENTS, count_present, insert_rows, select_in
 from records.store.unit import (
     AuditRow,
+    CheckpointRow,
     Committed,
     IdempotencyRow,
     LogHead,
@@ -193,6 +195,7 @@ class SqliteStore(Store):
             self._recorder._insert_events(SQLiteCursor(writer.cursor()), events)
         if plan.entries:
             insert_rows(writer, "ledger", plan.entries)
+            insert_bodies(writer, plan)
         if plan.idempotency:
             insert_rows(
                 writer,
@@ -200,6 +203,7 @@ class SqliteStore(Store):
                 [(r.key, r.body, r.stream.bytes, r.status, encode_references(r.events)) for r in plan.idempotency],
             )
         _read_back(writer, plan, writer.total_changes - changes)
+        write_proofs(writer, plan)
         for put in plan.puts:
             writer.execute(
                 _PUT_FORWARD if put.only_forward else _PUT,
@@ -297,11 +301,39 @@ class SqliteStore(Store):
             "SELECT idx, entry FROM ledger WHERE substr(entry, 8, 1) IN (x'03', x'04') ORDER BY idx", ()
         )
 
+    def body(self, index: int) -> bytes | None:
+        """Return the clear body of an entry, or None."""
+        found = self._select("SELECT body FROM log_bodies WHERE idx = ?", (index,))
+        return found[0][0] if found else None
+
+    def bodies(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return the clear bodies after an index, in order."""
+        return self._select("SELECT idx, body FROM log_bodies WHERE idx > ? ORDER BY idx", (after,))
+
+    def tile(self, level: int, n: int) -> bytes | None:
+        """Return a full hash tile, or None."""
+        found = self._select("SELECT hashes FROM log_tiles WHERE level = ? AND n = ?", (level, n))
+        return found[0][0] if found else None
+
+    def checkpoint(self) -> CheckpointRow | None:
+        """Return the newest checkpoint, or None."""
+        found = self._select("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1", ())
+        return CheckpointRow(*found[0]) if found else None
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return the checkpoints that are kept, in order of size."""
+        return [CheckpointRow(*row) for row in self._select("SELECT size, note FROM checkpoints ORDER BY size", ())]
+
+    def leads_signing(self) -> bool:
+        """Whoever holds the writing lock leads."""
+        return self._writer is not None
+
     def tally(self) -> Tally:
         """Count what is stored."""
         found = self._select(
             "SELECT (SELECT count(*) FROM ledger), (SELECT coalesce(max(idx), -1) FROM ledger),"
-            " (SELECT count(*) FROM ledger WHERE substr(entry, 8, 1) <= x'02'), (SELECT count(*) FROM stored_events)",
+            " (SELECT count(*) FROM ledger WHERE substr(entry, 8, 1) <= x'02'), (SELECT count(*) FROM stored_events),"
+            " (SELECT count(*) FROM ledger WHERE substr(entry, 89, 1) = x'00'), (SELECT count(*) FROM log_bodies)",
             (),
         )
         return Tally(*found[0])
@@ -405,7 +437,7 @@ def _read_back(writer: sqlite3.Connection, plan: Plan, changes: int) -> None:
     """Compare what the database holds with what was to be written; `changes` counts the rows that were written."""
     if not plan.entries:
         return
-    if changes != len(plan.events) + len(plan.entries) + len(plan.idempotency):
+    if changes != len(plan.events) + len(plan.entries) + len(plan.bodies) + len(plan.idempotency):
         raise LedgerMismatch("more or fewer rows were stored than were written", plan.first_index)
     if count_present(writer, "ledger", ("idx", "entry"), plan.entries) != len(plan.entries):
         raise LedgerMismatch("a ledger entry was not stored as written", plan.first_index)

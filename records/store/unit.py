@@ -3,13 +3,15 @@
 - A `Unit` is all or nothing: events with their ledger entries, new keys' entries, sealed rows, the idempotency row.
 - An append with an expected version is sealed before it is handed over; one without (access events) is sealed by the
   writer, which gives version and time.
+- What signs the log rides along: clear entries (epochs, declared restores) with their bodies, full hash tiles, signed
+  checkpoints.
 
 It holds no logic: see `records.store.batch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,6 +20,8 @@ from records.sealing import SealedEvent
 
 Seal = Callable[[int, int], SealedEvent]
 """(version, logged_at in µs) → sealed event; called by the writer under its lock."""
+Compose = Callable[[int, int, Sequence[tuple[int, bytes]]], bytes]
+"""(index, logged_at in µs, entries of this batch that stand before it) → body; called by the writer under its lock."""
 
 
 class Append(NamedTuple):
@@ -44,6 +48,39 @@ class CreatedKey(NamedTuple):
     scope: UUID
     key_id: bytes
     key_class: KeyClass
+
+
+class ClearEntry(NamedTuple):
+    """An entry whose body is clear: an epoch or a declared restore. It stands before the unit's other entries.
+
+    Attributes:
+        kind: `Kind.EPOCH` or `Kind.RESTORE_DECLARED`.
+        stream: the deployment's id.
+        version: the epoch's number.
+        previous: the leaf hash of the last entry of these kinds.
+        compose: makes the body, which names its own index and what stands below it.
+    """
+
+    kind: Kind
+    stream: UUID
+    version: int
+    previous: bytes
+    compose: Compose
+
+
+class Tile(NamedTuple):
+    """A full hash tile: 256 hashes of 32 bytes. Storing one that is there already must find the same bytes."""
+
+    level: int
+    n: int
+    hashes: bytes
+
+
+class CheckpointRow(NamedTuple):
+    """A signed checkpoint of the log's first `size` entries; it replaces one of the same size."""
+
+    size: int
+    note: bytes
 
 
 class RowPut(NamedTuple):
@@ -125,13 +162,18 @@ class Unit(NamedTuple):
     deletes: tuple[RowDelete, ...] = ()
     idempotency: IdempotencyRow | None = None
     audit: AuditBatch | None = None
+    clear: tuple[ClearEntry, ...] = ()
+    tiles: tuple[Tile, ...] = ()
+    checkpoints: tuple[CheckpointRow, ...] = ()
+    dropped_checkpoints: tuple[int, ...] = ()
+    """Sizes of checkpoints that need not be kept."""
 
 
 class Committed(NamedTuple):
     """What a commit gave.
 
     Attributes:
-        entries: (ledger index, entry) of each event of the unit, in the order of its appends.
+        entries: (ledger index, entry) of each clear entry, then of each event of the unit, in the order of its appends.
         replay: the row of the first request where the idempotency key was known; then nothing was written.
     """
 
@@ -155,12 +197,20 @@ class StreamHead(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How much is stored: entries, the last index (-1 for none), entries of events and readings, stored events."""
+    """How much is stored: entries, the last index (-1 for none), entries of each sort, and what they name.
+
+    Attributes:
+        entries, last_index: of the ledger.
+        chained, events: entries of events and readings, and stored events.
+        clear, bodies: entries of epochs and declared restores, and stored bodies.
+    """
 
     entries: int
     last_index: int
     chained: int
     events: int
+    clear: int
+    bodies: int
 
 
 class StoredRow(NamedTuple):

@@ -14,6 +14,7 @@ from records.errors import LedgerMismatch
 from records.ledger import (
     CHAIN_BYTES,
     CHAIN_OFFSET,
+    CLEAR_KINDS,
     ENTRY_BYTES,
     KEY_CLASS_OFFSET,
     KIND_OFFSET,
@@ -33,15 +34,22 @@ from records.merkle import leaf_hash
 
 U64 = st.integers(0, 2**63 - 1)
 DIGEST = st.binary(min_size=32, max_size=32)
+KINDS = st.sampled_from(Kind).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind),
+        st.just(KeyClass.CLEAR)
+        if kind in CLEAR_KINDS
+        else st.sampled_from([each for each in KeyClass if each is not KeyClass.CLEAR]),
+    )
+)
 ENTRIES = st.builds(
-    Entry,
-    kind=st.sampled_from(Kind),
+    lambda kinds, **fields: Entry(kind=kinds[0], key_class=kinds[1], **fields),
+    KINDS,
     logged_at_us=st.integers(0, 200_000_000_000_000_000),
     stream=st.uuids(),
     version=U64,
     prev_stream_leaf=DIGEST,
     key_id=st.binary(min_size=16, max_size=16),
-    key_class=st.sampled_from(KeyClass),
     payload_len=st.integers(0, 2**32 - 1),
     payload_sha256=DIGEST,
     content_root=DIGEST,
@@ -106,8 +114,10 @@ GOOD = encode_entry(1, 1, bytes(16), 1, NO_LEAF, bytes(16), 1, 0, bytes(32), byt
         GOOD[:KIND_OFFSET] + b"\x08" + GOOD[KIND_OFFSET + 1 :],
         GOOD[:KEY_CLASS_OFFSET] + b"\x00" + GOOD[KEY_CLASS_OFFSET + 1 :],
         GOOD[:KEY_CLASS_OFFSET] + b"\x07" + GOOD[KEY_CLASS_OFFSET + 1 :],
+        GOOD[:KIND_OFFSET] + b"\x05" + GOOD[KIND_OFFSET + 1 :],
+        GOOD[:KIND_OFFSET] + b"\x07" + GOOD[KIND_OFFSET + 1 :],
     ],
-    ids=["empty", "short", "long", "magic", "kind 0", "kind 8", "class 0", "class 7"],
+    ids=["empty", "short", "long", "magic", "kind 0", "kind 8", "class 0", "class 7", "sealed epoch", "sealed restore"],
 )
 def test_anything_else_is_refused(raw: bytes) -> None:
     assert decode_entry(GOOD).stream == UUID(int=0)

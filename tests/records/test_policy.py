@@ -44,6 +44,7 @@ client.view               supervisor:emergency:ETREAT therapist:emergency:ETREAT
 clinic.found              operator:any
 clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
+clock.declare             administrator:any operator:any
 consent.error             therapist:team
 consent.record            therapist:team
 consent.withdraw          therapist:team

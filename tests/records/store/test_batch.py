@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from records.errors import LostRace
 from records.ledger import NO_LEAF, KeyClass, Kind, decode_entry, entry_hash
 from records.store.batch import Plan
-from records.store.unit import Append, Committed, IdempotencyRow, LogHead, StreamHead, Unit
-from tests.units import append, created_key, put, request, sealed
+from records.store.unit import Append, CheckpointRow, Committed, IdempotencyRow, LogHead, StreamHead, Unit
+from tests.units import append, clear, created_key, put, request, sealed, tile
 
 STREAMS = [UUID(int=number) for number in range(1, 4)]
+SEALING = [each for each in KeyClass if each is not KeyClass.CLEAR]
 KEYS = [b"%d" % number * 32 for number in range(3)]
 
 
@@ -23,7 +24,7 @@ def access(stream: UUID) -> Append:
 
 
 appends = st.one_of(
-    st.builds(append, st.sampled_from(STREAMS), st.integers(0, 3), st.integers(1, 2), st.sampled_from(KeyClass)),
+    st.builds(append, st.sampled_from(STREAMS), st.integers(0, 3), st.integers(1, 2), st.sampled_from(SEALING)),
     st.builds(access, st.sampled_from(STREAMS)),
 )
 units = st.builds(
@@ -34,6 +35,10 @@ units = st.builds(
         st.builds(put, st.just("view:client"), st.sampled_from(STREAMS), st.just(1), st.just(b"")), max_size=1
     ).map(tuple),
     idempotency=st.none() | st.builds(request, st.sampled_from(KEYS), st.sampled_from(STREAMS), st.just(1)),
+    clear=st.lists(st.builds(clear, st.integers(0, 3)), max_size=1).map(tuple),
+    tiles=st.lists(st.builds(tile, st.just(0), st.integers(0, 3)), max_size=1).map(tuple),
+    checkpoints=st.lists(st.builds(CheckpointRow, st.integers(0, 9), st.just(b"note")), max_size=1).map(tuple),
+    dropped_checkpoints=st.lists(st.integers(0, 9), max_size=1).map(tuple),
 )
 
 
@@ -53,6 +58,10 @@ def test_one_batch_plans_what_its_units_would_in_turn(batch: list[Unit], now_us:
         known |= {row.key: row for row in plan.idempotency}
     assert together.entries == [row for plan in alone for row in plan.entries]
     assert together.events == [row for plan in alone for row in plan.events]
+    assert together.bodies == [row for plan in alone for row in plan.bodies]
+    assert together.tiles == [row for plan in alone for row in plan.tiles]
+    assert together.checkpoints == [row for plan in alone for row in plan.checkpoints]
+    assert together.dropped_checkpoints == [row for plan in alone for row in plan.dropped_checkpoints]
     assert together.puts == [row for plan in alone for row in plan.puts]
     assert together.idempotency == [row for plan in alone for row in plan.idempotency]
     assert (together.head, together.heads) == (head, heads)

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from records.errors import LedgerMismatch
-from records.store.unit import Committed
+from records.store.unit import Committed, Unit
 from tests.at_once import commits, together
 from tests.check import check_store, tables
 from tests.engines import Engine
-from tests.units import event
+from tests.units import clear, event, tile
 
 PURGED_FORM = {
     "sqlite": "x'00' || substr(state, 5, 16) || zeroblob(32)",
@@ -29,6 +29,11 @@ REFUSED = [
     "UPDATE stored_events SET originator_version = 100, state = {purged}",
     "UPDATE stored_events SET state = {purged} || {one}",
     "UPDATE stored_events SET state = {one} || state",
+    "DELETE FROM log_bodies",
+    "UPDATE log_bodies SET body = {one} || body",
+    "UPDATE log_bodies SET idx = idx + 100",
+    "DELETE FROM log_tiles",
+    "UPDATE log_tiles SET hashes = hashes",
 ]
 
 
@@ -36,6 +41,7 @@ REFUSED = [
 def test_triggers_refuse_a_change(engine: Engine, statement: str) -> None:
     store = engine.open()
     store.commit(event(uuid4(), 0))
+    store.commit(Unit(clear=(clear(1),), tiles=(tile(0, 0),)))
     purged, one = PURGED_FORM[engine.name], {"sqlite": "x'01'", "postgres": "'\\x01'::bytea"}[engine.name]
     with pytest.raises(Exception, match="append-only") as refused:
         engine.outside(statement.format(purged=purged, one=one))

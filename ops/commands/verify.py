@@ -1,0 +1,105 @@
+"""`wellkept verify`: whether a log is whole: this clinic's, while it is served, or a bundle's, offline.
+
+Source: CRYPTO 4; CONTRACT (command line).
+
+- What is trusted comes from the arguments: the fingerprint, checkpoints that were kept outside, witnesses. Without a
+  fingerprint, a live clinic is held to its signer's log key.
+- Where the settings name an anchor, its newest checkpoint counts as one kept outside.
+- The answer is one sentence, the first bad index where there is one, and counts; with --json one line for programs.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from ops import verify
+from ops.settings import Settings
+from ops.terminal import data_option, json_option, pass_settings, progress_bar
+
+
+class _Parsed(click.ParamType[object]):
+    """A text that a function of the verifier takes, or refuses with ValueError."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return what was parsed."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return verify.parse_fingerprint(value) if self.name == "fingerprint" else verify.parse_witness(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("verify")
+@data_option
+@click.argument("bundle", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--genesis", type=_Parsed("fingerprint"), help="The fingerprint that stands on the clinic's forms.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that was kept outside; may be given several times.",
+)
+@click.option(
+    "--witness", "witnesses", multiple=True, type=_Parsed("key"), help="The key of a witness that is trusted."
+)
+@click.option("--quorum", type=click.IntRange(min=0), help="How many of the witnesses must have co-signed; else all.")
+@click.option("--client", type=click.UUID, help="Hold this client's access stream against the log, too.")
+@click.option("--require-anchor", is_flag=True, help="Fail where nothing from outside is known.")
+@json_option
+@pass_settings
+@click.pass_context
+def command(
+    context: click.Context,
+    settings: Settings,
+    bundle: Path | None,
+    genesis: str | None,
+    checkpoints: tuple[Path, ...],
+    witnesses: tuple[verify.Witness, ...],
+    quorum: int | None,
+    client: UUID | None,
+    require_anchor: bool,
+    as_json: bool,
+) -> None:
+    """Verify this clinic's log, or BUNDLE (a folder or a zip) offline. Ends with 3 where something is wrong."""
+    if bundle is not None and client is not None:
+        raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
+    wanted = len(witnesses) if quorum is None else quorum
+    policy = verify.Policy(genesis, (), witnesses, wanted, require_anchor, int(time.time()))
+    if bundle is not None:
+        report = verify.verify_bundle(bundle, policy, checkpoints)
+    else:
+        report = _live(settings, policy, checkpoints, client)
+    click.echo(verify.render_json(report) if as_json else verify.render(report), nl=False)
+    context.exit(report.exit)
+
+
+def _live(
+    settings: Settings, policy: verify.Policy, checkpoints: tuple[Path, ...], client: UUID | None
+) -> verify.Report:
+    from ops.live_verify import verify_clinic
+    from ops.wiring import deployment_of
+
+    deployment_of(settings.data)
+    try:
+        outside = (*verify.read_outside(checkpoints), *_anchored(settings.anchor))
+    except verify.VerificationError as error:
+        return verify.failed(error)
+    with progress_bar("verifying") as progress:
+        return verify_clinic(settings, policy._replace(outside=outside), client, progress)
+
+
+def _anchored(anchor: Path | None) -> tuple[verify.Checkpoint, ...]:
+    """Return the newest checkpoint in the anchor."""
+    from ops.anchor import newest
+
+    found = None if anchor is None else newest(anchor)
+    return () if found is None else (verify.parse_checkpoint(found.note, "The anchored checkpoint"),)
