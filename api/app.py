@@ -34,6 +34,7 @@ from api import (
     episodes,
     goals,
     health,
+    log,
     notes,
     sessions,
     timeline,
@@ -59,6 +60,7 @@ CONCEPTS = (
     notes,
     access_report,
     caseload,
+    log,
     health,
     documents,
 )

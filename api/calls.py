@@ -24,6 +24,7 @@ from api.answers import Written, answer
 from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
+from projections.log_proofs import LogProofs
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
@@ -64,6 +65,7 @@ class Door:
         self.service = clinic.service
         self.failures = failures
         self._limit = limit
+        self.proofs = LogProofs(self.service.reader)
         self._cursor_key = Cursors(self.service.streams.service_key("cursor"))
         self._id_key = self.service.streams.service_key("new-id")
 
@@ -151,6 +153,11 @@ class Reading:
         """Return the document of a view; its reading is recorded when this returns."""
         return self._door.service.view(view, self.request, self.purpose, client_id, resource=resource, **self.query)
 
+    @property
+    def proofs(self) -> LogProofs:
+        """The log's own proofs."""
+        return self._door.proofs
+
     def page(self, view: View, client_id: UUID | None = None) -> Response:
         """Return a page of a view, its `next` as a cursor."""
         document = self.show(view, client_id)
@@ -158,6 +165,16 @@ class Reading:
             cursor = self._door.cursors.make(str(document.next), *self._scope)
             document = msgspec.structs.replace(document, next=cursor)
         return answer(document)
+
+
+class Proving:
+    """A question about the log's own proofs that was let in: what is asked, and what answers."""
+
+    __slots__ = ("proofs", "query")
+
+    def __init__(self, proofs: LogProofs, query: dict[str, Any]) -> None:
+        self.proofs = proofs
+        self.query = query
 
 
 class Change:

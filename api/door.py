@@ -2,7 +2,8 @@
 
 Source: DESIGN (the two doors); CONTRACT (HTTP).
 
-- A route is declared by `reads` (an action and its purpose), `changes` (a decision) or `public`; else it is not served.
+- A route is declared by `reads` (an action and its purpose), `changes` (a decision), `proves` (hashes of the log) or
+  `public`; else it is not served.
 - The answer is decided in this order: who asks, how often, permission, form of the request, version, rule. A form that
   is wrong is told only to those who were permitted, and leaves an access entry where a client was named.
 - A POST needs a retry key; its address is part of what it says.
@@ -22,12 +23,12 @@ from flask import Response, request
 from marshmallow import Schema, ValidationError
 
 from api import headers
-from api.answers import Written, schema_of
-from api.calls import Change, Reading, the_door
+from api.answers import JSON, Written, schema_of
+from api.calls import Change, Proving, Reading, the_door
 from api.cursors import MAX_LENGTH
 from api.fields import Body, Instant, Line, QueryWhole, faults
 from api.json_body import SMALL_BYTES, read_body, read_object
-from api.operations import describe_change, describe_public, describe_reading
+from api.operations import describe_change, describe_proof, describe_public, describe_reading
 from api.problems import Fault, Unacceptable
 from records.decision import Decision
 from records.reader import View
@@ -37,7 +38,7 @@ Place = type[int] | type[UUID]
 
 
 class Declared(NamedTuple):
-    """What a route is: `reading`, `change`, `constant` or `public`; and its action in the policy table."""
+    """What a route is: `reading`, `change`, `proof`, `constant` or `public`; and its action in the policy table."""
 
     kind: str
     action: str | None = None
@@ -64,6 +65,8 @@ def reads(
     document: type[msgspec.Struct] | Any,
     places: Place | None = None,
     tagged: bool = False,
+    media_type: str = JSON,
+    path: Sequence[dict[str, Any]] = (),
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
 
@@ -73,6 +76,8 @@ def reads(
         document: what is sent: a Struct, or a schema.
         places: of what type the cursor's place is, for pages.
         tagged: whether the answer has an ETag.
+        media_type: of the answer.
+        path: parts of the address that need describing.
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
@@ -81,10 +86,10 @@ def reads(
 
     def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(function)
-        def route(**path: UUID) -> Response:
+        def route(**places_named: Any) -> Response:
             door = the_door()
             asked = door.enter()
-            client_id = path.get("client_id")
+            client_id = places_named.get("client_id")
             purpose = None
             try:
                 purpose = headers.purpose_of_use(request)
@@ -94,10 +99,16 @@ def reads(
                     parameters["after"] = places(door.cursors.open(parameters.pop("cursor"), *scope))
             except Unacceptable as fault:
                 door.turn_away(action, client_id, asked, fault, purpose)
-            return function(Reading(door, asked, purpose, parameters, scope), **path)
+            return function(Reading(door, asked, purpose, parameters, scope), **places_named)
 
         operation = describe_reading(
-            function, query, described, names="client_id" in function.__annotations__, tagged=tagged
+            function,
+            query,
+            described,
+            names="client_id" in function.__annotations__,
+            tagged=tagged,
+            media_type=media_type,
+            path=path,
         )
         return _declare(route, Declared("reading", action), operation)
 
@@ -156,6 +167,41 @@ def changes(
             further=further,
         )
         return _declare(route, Declared("change", action), operation)
+
+    return wrap
+
+
+def proves(
+    action: str,
+    *,
+    query: type[Body],
+    media_type: str,
+    document: Any,
+    path: Sequence[dict[str, Any]] = (),
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route that shows the log's own proofs: hashes and signatures, which hold nothing of anyone.
+
+    It needs a token and a permission and no purpose, and leaves no entry: a log whose checking made it grow could never
+    be checked to its end.
+
+    Args:
+        action: its action in the policy table.
+        query: schema of the address's parameters.
+        media_type: of the answer.
+        document: schema of the answer.
+        path: parts of the address that need describing.
+    """
+    schema = query()
+
+    def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
+        @functools.wraps(function)
+        def route(**named: str) -> Response:
+            door = the_door()
+            asked = door.enter()
+            door.service.admit(action, None, asked)
+            return function(Proving(door.proofs, read_query(schema)), **named)
+
+        return _declare(route, Declared("proof", action), describe_proof(function, query, media_type, document, path))
 
     return wrap
 

@@ -17,6 +17,7 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
+from api.answers import JSON
 from api.headers import ETAG_PATTERN, KEY_PATTERN
 from api.problems import MEDIA_TYPE, ROWS, ProblemSchema
 from records.actors import Purpose
@@ -91,7 +92,14 @@ def add_components(spec: APISpec) -> None:
 
 
 def describe_reading(
-    function: Callable[..., Any], query: type[Schema], document: Any, *, names: bool, tagged: bool
+    function: Callable[..., Any],
+    query: type[Schema],
+    document: Any,
+    *,
+    names: bool,
+    tagged: bool,
+    media_type: str = JSON,
+    path: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the operation of a reading.
 
@@ -101,15 +109,37 @@ def describe_reading(
         document: schema of the answer.
         names: whether it names a client, and so may not find one.
         tagged: whether the answer has an ETag.
+        media_type: of the answer.
+        path: parts of the address that need describing, for which nothing may be found.
     """
-    parameters: list[Any] = [PURPOSE, {"in": "query", "schema": query}]
-    problems = (*READ_PROBLEMS, 404, 410) if names else READ_PROBLEMS
+    parameters: list[Any] = [PURPOSE, *path, {"in": "query", "schema": query}]
+    problems = (*READ_PROBLEMS, 404, 410) if names else (*READ_PROBLEMS, *((404,) if path else ()))
     headers = {"ETag": {**ETAG, "required": True}} if tagged else {}
     return {
         "operationId": function.__name__,
         "security": [{SECURITY: []}],
         "parameters": parameters,
-        "responses": {200: _success(200, document, headers), **_problems(problems)},
+        "responses": {200: _success(200, document, headers, media_type), **_problems(problems)},
+    }
+
+
+def describe_proof(
+    function: Callable[..., Any], query: type[Schema], media_type: str, schema: Any, path: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the operation of a question about the log's own proofs.
+
+    Args:
+        function: the route, whose name becomes the operation's id.
+        query: schema of the address's parameters.
+        media_type: of the answer.
+        schema: of the answer.
+        path: parts of the address that need describing.
+    """
+    return {
+        "operationId": function.__name__,
+        "security": [{SECURITY: []}],
+        "parameters": [*path, {"in": "query", "schema": query}],
+        "responses": {200: _success(200, schema, {}, media_type), **_problems((*READ_PROBLEMS, 404))},
     }
 
 
@@ -178,8 +208,8 @@ def describe_public(
     }
 
 
-def _success(status: int, document: Any, headers: dict[str, Any]) -> dict[str, Any]:
-    described = {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": document}}}
+def _success(status: int, document: Any, headers: dict[str, Any], media_type: str = JSON) -> dict[str, Any]:
+    described = {"description": HTTPStatus(status).phrase, "content": {media_type: {"schema": document}}}
     return {**described, "headers": headers} if headers else described
 
 
