@@ -29,6 +29,8 @@ COMMANDS = {
     "load": "ops.commands.load",
     "rebuild": "ops.commands.rebuild",
     "audit": "ops.commands.audit",
+    "genesis": "ops.commands.genesis",
+    "checkpoint": "ops.commands.checkpoint",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",

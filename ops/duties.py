@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from ops.wiring import Clinic
 from records.actors import Purpose, Role
 from records.errors import InvalidContent, UnknownItem
 from records.request import Request
+from records.signed_note import parse_vkey
 from records.staff import create_account, disable_account, issue_token, revoke_token
 
 Progress = Callable[[int, int], None]
@@ -110,6 +112,17 @@ def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _
     return {"id": token_id, "user": holders[0], "revoked": True}
 
 
+# --- the log's proofs
+
+
+def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    from ops.witnessing import accept
+
+    clinic.service.admit("log.witness", None, request)
+    asked, answered = (b64decode(arguments[name]) for name in ("request", "answer"))
+    return accept(clinic, asked, answered, parse_vkey(arguments["witness"]))
+
+
 # --- the record as a whole
 
 
@@ -157,6 +170,7 @@ DUTIES: dict[str, Duty] = {
     "user.disable": _disable_user,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
+    "witness.accept": _accept_witness,
     "load": _load,
     "rebuild": _rebuild,
     "audit.page": _audit,
