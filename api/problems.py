@@ -85,6 +85,7 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.SealBroken: "integrity-failure",
     errors.LedgerMismatch: "integrity-failure",
     errors.UnknownTopic: "integrity-failure",
+    errors.RolledBack: "integrity-failure",
     errors.MalformedNote: "integrity-failure",
     errors.MalformedCheckpoint: "integrity-failure",
     errors.MissingSignature: "integrity-failure",

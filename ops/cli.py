@@ -31,6 +31,7 @@ COMMANDS = {
     "audit": "ops.commands.audit",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",
+    "declare-restore": "ops.commands.declare_restore",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",

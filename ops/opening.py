@@ -1,14 +1,17 @@
 """Opening the clinic that the settings name, for a command or for the service.
 
 - Nothing is created here: `wellkept init` alone makes a clinic.
+- A log that the anchor contradicts is opened for nothing but reading, by whoever looks into it.
 - The passphrase of the key file is read when it is needed and is not kept.
 """
 
 from __future__ import annotations
 
+from ops import anchor
 from ops.logging import alarm
 from ops.settings import Settings
 from ops.wiring import Clinic, open_clinic
+from records.errors import NotStored
 from records.store.mapper import Alarm
 
 
@@ -22,8 +25,9 @@ def open_from(settings: Settings, *, read_only: bool = False, told: Alarm = alar
 
     Raises:
         NotInitialised, KeyMissing, ClinicLocked, NotStored, IntegrityFailure: see `ops.wiring.open_clinic`.
+        RolledBack: the anchor holds a checkpoint that is not a part of this log.
     """
-    return open_clinic(
+    clinic = open_clinic(
         settings.data,
         database_url=settings.database_url,
         key_file=settings.key_file,
@@ -31,3 +35,20 @@ def open_from(settings: Settings, *, read_only: bool = False, told: Alarm = alar
         read_only=read_only,
         alarm=told,
     )
+    try:
+        _hold_to_anchor(clinic, settings)
+    except BaseException:
+        clinic.abandon()
+        raise
+    return clinic
+
+
+def _hold_to_anchor(clinic: Clinic, settings: Settings) -> None:
+    """Hold the log to the newest checkpoint of the anchor, where this process leads the signing."""
+    if settings.anchor is None or clinic.signer is None or not clinic.signer.leads:
+        return
+    clinic.signer.flush()
+    try:
+        anchor.require_prefix(settings.anchor, clinic.store, clinic.signer.trust, clinic.signer.signed())
+    except OSError as error:
+        raise NotStored("the anchor (WELLKEPT_ANCHOR) cannot be read") from error

@@ -23,7 +23,7 @@ from records.store.unit import Unit
 
 SPACE_BYTES = 32 << 20
 GOOD_SECONDS = 1.0
-_INTEGRITY = ("seal-broken", "http.integrity")
+_INTEGRITY = ("seal-broken", "http.integrity", "signer-stopped", "scrub-found")
 
 
 class Readiness:

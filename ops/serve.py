@@ -33,7 +33,7 @@ from ops.process_guards import end_with_parent
 from ops.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
-from ops.wsgi import Extend, Wsgi, make_wsgi, open_wsgi, spare_collector
+from ops.wsgi import Extend, Wsgi, begin_signing, make_wsgi, open_wsgi, spare_collector
 
 BACKLOG = 1024
 
@@ -108,6 +108,7 @@ def _serve_here(
     clinic: Clinic, settings: Settings, readiness: Readiness, ready: Callable[[], None], extend: Extend | None
 ) -> None:
     control = _control(clinic, settings)
+    signing = begin_signing(clinic, settings, readiness)
     try:
         wsgi = make_wsgi(clinic, settings, readiness, extend)
         spare_collector()
@@ -116,6 +117,7 @@ def _serve_here(
         _server(_OneProcess, settings).serve(target_loader=lambda: wsgi, wrap_loader=False)
         log("info", "serve.stopped")
     finally:
+        signing.stop()
         if control is not None:
             control.close()
 

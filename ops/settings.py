@@ -74,7 +74,7 @@ SETTINGS = (
     Setting(
         "BENCH_DATABASE_URL", "", "A PostgreSQL that `wellkept bench` may fill, for the benchmark only.", secret=True
     ),
-    Setting("ANCHOR", "", "A place elsewhere for checkpoints of the log.", used=False),
+    Setting("ANCHOR", "", "A directory elsewhere, best one to which files are only added: checkpoints are kept there."),
     Setting("SESSION_MINUTES", "30", "Minutes after which a browser is signed out, 1 to 1440.", used=False),
     Setting("OIDC_*", "", "Signing in through an identity provider.", used=False, secret=True),
 )
@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     log_level: str
     bench_database_url: str | None = None
-    anchor: str | None = None
+    anchor: Path | None = None
     session_minutes: int
     oidc: Mapping[str, str] = msgspec.field(default_factory=dict)
     sources: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -200,7 +200,7 @@ def read_settings() -> Settings:
             workers=env.int("WORKERS", 1, validate=between(1, 64)),
             log_level=env.str("LOG_LEVEL", "info", validate=one_of(LOG_LEVELS)),
             bench_database_url=_text(env, "BENCH_DATABASE_URL"),
-            anchor=_text(env, "ANCHOR"),
+            anchor=_path(env, "ANCHOR"),
             session_minutes=env.int("SESSION_MINUTES", 30, validate=between(1, 1440)),
             oidc={name: os.environ[PREFIX + name] for name in sorted(given) if name.startswith("OIDC_")},
             sources={

@@ -2,7 +2,9 @@
 
 - A clinic is a data directory (0700) with FORMAT and deployment id, the log (SQLite in it, or PostgreSQL by URL), and
   the keys apart in `<data>.keys/` (0700): root key file and keyring.
-- Founding makes keys first, then the log, then the first entries; it refuses a directory that is not empty.
+- Founding makes keys first, then the log, then its genesis and the first entries; it refuses a directory that is not
+  empty. Genesis fingerprint and recovery secret are returned once; the secret stands nowhere on disk.
+- Closing signs what was written: a command without a service leaves nothing unsigned.
 - Opening never creates anything. Every key that the log names must be there.
 
 Clocks and ids are made here and passed down; nothing below reads them by itself.
@@ -27,17 +29,21 @@ from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
 from records.errors import LedgerMismatch, WellkeptError
 from records.event import StreamKind
+from records.genesis import begin_log
 from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
 from records.ledger import KeyClass, decode_entry
 from records.request import Request
 from records.service import Service
+from records.signer import Signer
+from records.signer_state import SignerState
 from records.store import Store
 from records.store.mapper import Alarm
 from records.store.sqlite import SqliteStore
 from records.store.unit import CreatedKey, Unit
 
 FORMAT = "wellkept-data/1"
+RECOVERY_BYTES = 32
 _ENTRIES_AT_ONCE = 10_000
 
 
@@ -66,13 +72,33 @@ class Paths(NamedTuple):
         return self.keys / "keyring.db"
 
     @property
+    def signer(self) -> Path:
+        """The directory of the signer's keys and its own state."""
+        return self.keys / "signer"
+
+    @property
     def key_file(self) -> Path:
         """The root key file."""
         return self.keys / "root.key"
 
 
+class Founded(NamedTuple):
+    """What is told once, when a clinic is founded.
+
+    Attributes:
+        fingerprint: of the log's genesis, 64 hex digits.
+        recovery: the recovery secret, 32 bytes; it stands nowhere on disk.
+    """
+
+    fingerprint: str
+    recovery: bytes
+
+    def __repr__(self) -> str:
+        return f"Founded(fingerprint={self.fingerprint})"
+
+
 class Clinic(NamedTuple):
-    """An opened clinic."""
+    """An opened clinic. The signer is None where it was opened for reading only."""
 
     service: Service
     drafts: Drafts
@@ -81,9 +107,25 @@ class Clinic(NamedTuple):
     paths: Paths
     roster: Roster
     audit_index: AuditIndex
+    signer: Signer | None
 
     def close(self) -> None:
-        """Close the log and forget the keys."""
+        """Sign what is stored, close the log and forget the keys.
+
+        Raises:
+            IntegrityFailure: the log is not the one that was signed; it is closed all the same.
+            NotStored, OutcomeUnknown: the last checkpoint could not be stored; the next start signs.
+        """
+        try:
+            if self.signer is not None and not self.signer.stopped:
+                if self.signer.epoch_is_due():
+                    self.signer.turn_epoch()
+                self.signer.flush()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the log and forget the keys, and sign nothing."""
         self.store.close()
         self.keyring.close()
 
@@ -121,8 +163,8 @@ def found(
     database_url: str | None = None,
     key_file: Path | None = None,
     passphrase: bytes | None = None,
-) -> None:
-    """Found a clinic in a new or empty directory.
+) -> Founded:
+    """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
     A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last.
 
@@ -147,9 +189,12 @@ def found(
 
         PostgresStore.create(database_url)
     _write_durably(data / "deployment", str(deployment_id))
-    keyring = Keyring(paths.keyring, deployment_id, KeyFileProvider(root, passphrase), time.monotonic)
+    provider = KeyFileProvider(root, passphrase)
+    keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     store = open_store(paths, database_url)
+    secret, state = os.urandom(RECOVERY_BYTES), SignerState(paths.signer, deployment_id, provider)
     try:
+        fingerprint = begin_log(store, state, deployment_id, secret, now_us)
         keys = [
             CreatedKey(deployment_id, keyring.ensure(deployment_id, key_class).key_id, key_class)
             for key_class in (KeyClass.SERVICE, KeyClass.CLINIC)
@@ -163,10 +208,12 @@ def found(
             name=name,
             policy=policy,
         )
+        Signer(store, state, deployment_id, now_us, time.monotonic, _no_alarm).flush()
     finally:
         store.close()
         keyring.close()
     _write_durably(data / "FORMAT", FORMAT)
+    return Founded(fingerprint, secret)
 
 
 def open_store(paths: Paths, database_url: str | None = None, *, read_only: bool = False) -> Store:
@@ -197,9 +244,10 @@ def open_clinic(
 
     Raises:
         NotInitialised: no clinic here, or one of another format.
-        KeyMissing: a key that the log names is not there or does not open.
+        KeyMissing: a key that the log names, or the signer's, is not there or does not open.
         ClinicLocked, NotStored: see `open_store`.
-        IntegrityFailure: what staff and clinic streams hold is not what was written.
+        IntegrityFailure: what staff and clinic streams hold is not what was written, or the log is not the one that was
+            signed.
     """
     paths = Paths(data)
     format_file = data / "FORMAT"
@@ -208,20 +256,23 @@ def open_clinic(
     if format_file.read_text().strip() != FORMAT:
         raise NotInitialised("the data directory is of another format")
     deployment_id = uuid.UUID((data / "deployment").read_text().strip())
-    keyring = Keyring(
-        paths.keyring, deployment_id, KeyFileProvider(key_file or paths.key_file, passphrase), time.monotonic
-    )
+    provider = KeyFileProvider(key_file or paths.key_file, passphrase)
+    keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     store = open_store(paths, database_url, read_only=read_only)
+    signer: Signer | None = None
     try:
         require_whole(store, alarm or _no_alarm)
         require_keys(store, keyring)
+        if not read_only:
+            state = SignerState(paths.signer, deployment_id, provider)
+            signer = Signer(store, state, deployment_id, now_us, time.monotonic, alarm or _no_alarm)
         service = Service(store, keyring, clock, alarm or _no_alarm)
     except BaseException:
         store.close()
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index)
+    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer)
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

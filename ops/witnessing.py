@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from ops.exits import CommandFailed, Exit
@@ -165,7 +166,8 @@ def ask(url: str, request: bytes) -> Asked:
     """Send a request to a witness at its address.
 
     Raises:
-        CommandFailed: it cannot be reached, or it refused for another reason than the size.
+        CommandFailed: it cannot be reached, or it refused for another reason.
+        LedgerMismatch: the proof does not lead from what it signed.
     """
     if not url.startswith(("http://", "https://")):
         raise CommandFailed(Exit.USAGE, "the address of a witness begins with http:// or https://")
@@ -176,8 +178,14 @@ def ask(url: str, request: bytes) -> Asked:
     except urllib.error.HTTPError as refusal:
         with refusal:
             text = refusal.read(32).decode("ascii", "replace")
-        if refusal.code == 409 and refusal.headers.get_content_type() == SIZE_TYPE and text[:-1].isdecimal():
+        if (
+            refusal.code == HTTPStatus.CONFLICT
+            and refusal.headers.get_content_type() == SIZE_TYPE
+            and text[:-1].isdecimal()
+        ):
             return Asked(None, int(text))
+        if refusal.code == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise LedgerMismatch("a log whose history is not the one that the witness signed") from None
         raise CommandFailed(Exit.FAILED, f"the witness refused with status {refusal.code}") from None
     except OSError as error:
         raise CommandFailed(Exit.FAILED, "the witness cannot be reached") from error

@@ -26,6 +26,7 @@ from ops.opening import open_from
 from ops.process_guards import guard_process
 from ops.readiness import Readiness
 from ops.settings import Settings, read_settings
+from ops.signing import Signing
 from ops.wiring import Clinic
 
 _HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
@@ -52,9 +53,20 @@ def application() -> Wsgi:
 def open_wsgi(settings: Settings) -> Wsgi:
     """Open the clinic of the settings for as long as the process runs, and return its application."""
     readiness = Readiness()
-    served = make_wsgi(open_from(settings, told=readiness.alarm), settings, readiness)
+    clinic = open_from(settings, told=readiness.alarm)
+    served = make_wsgi(clinic, settings, readiness)
     spare_collector()
+    # A worker that is killed leaves what it did not sign to whoever takes the lead next.
+    begin_signing(clinic, settings, readiness)
     return served
+
+
+def begin_signing(clinic: Clinic, settings: Settings, readiness: Readiness) -> Signing:
+    """Start the thread that signs beside the service, and return it."""
+    assert clinic.signer is not None, "what is served was opened for writing"
+    signing = Signing(clinic.signer, clinic.store, readiness.alarm, settings.anchor)
+    signing.start()
+    return signing
 
 
 def spare_collector() -> None:

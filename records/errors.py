@@ -24,6 +24,7 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │   ├── SealBroken            a ciphertext does not open in its place
     │   ├── LedgerMismatch        rows and ledger disagree
     │   ├── UnknownTopic          an event that this version does not know
+    │   ├── RolledBack            a checkpoint that is kept elsewhere is not a part of this log
     │   └── VerificationError     a signed or hashed proof does not prove what it claims
     │       ├── MalformedNote        the bytes are no signed note
     │       ├── MalformedCheckpoint  the note's text is no checkpoint
@@ -189,6 +190,10 @@ class LedgerMismatch(IntegrityFailure):
 
 class UnknownTopic(IntegrityFailure):
     """A sealed event names a topic or a payload version that this version does not know."""
+
+
+class RolledBack(IntegrityFailure):
+    """A checkpoint that is kept elsewhere is not a part of this log: an older copy of it, or a fork."""
 
 
 class VerificationError(IntegrityFailure):

@@ -1,25 +1,26 @@
-"""A clinic whose log is signed up to its last entry: by its own signer where it has one, else under the tests' keys."""
+"""A clinic whose log is signed up to its last entry, and what a stranger needs to check it."""
 
 from __future__ import annotations
 
-from records.checkpoint import Checkpoint, origin_of, sign_checkpoint
-from records.ledger import entry_hash
-from records.merkle import Frontier
-from records.store.unit import CheckpointRow, Tile, Unit
-from records.tiles import TileHashes, tiles_of
+from records.checkpoint import Checkpoint, verify_checkpoint
+from records.epoch import EpochBody, decode
+from records.store.unit import CheckpointRow
 from tests.clinic import StaffedClinic
-from tests.signed_log import AT, EPOCHS, LOG
 
 
 def sign_log(clinic: StaffedClinic) -> CheckpointRow:
-    """Store full tiles and a checkpoint of everything that is in the log; return the checkpoint."""
-    size = clinic.store.head().next_index
-    hashes = [entry_hash(entry) for _, entry in clinic.store.entries(-1, size)]
-    frontier = Frontier()
-    frontier.extend(hashes)
-    tree = TileHashes(lambda _level, _n: None, lambda start, stop: hashes[start:stop])
-    tiles = tuple(Tile(level, n, tree.tile(level, n)) for level, n, _ in tiles_of(0, size))
-    stated = Checkpoint(origin_of(clinic.reader.deployment_id), size, frontier.root())
-    row = CheckpointRow(size, sign_checkpoint(stated, LOG, 0, EPOCHS[0], AT))
-    clinic.store.commit(Unit(tiles=tiles, checkpoints=(row,)))
+    """Have everything signed that is in the log; return the newest checkpoint."""
+    signer = clinic.opened.signer
+    assert signer is not None
+    signer.flush()
+    row = clinic.store.checkpoint()
+    assert isinstance(row, CheckpointRow)
     return row
+
+
+def stated_by(clinic: StaffedClinic, note: bytes) -> Checkpoint:
+    """Return what a checkpoint of the first epoch states, by the keys that genesis names."""
+    genesis = decode(clinic.store.body(0))
+    assert isinstance(genesis, EpochBody)
+    assert genesis.genesis is not None
+    return verify_checkpoint(note, genesis.genesis.log, {0: genesis.next_keys})

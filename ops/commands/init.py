@@ -2,6 +2,7 @@
 
 - The data directory and the key directory are 0700, and the keys stand apart from the data.
 - A place that holds something already is refused.
+- The genesis fingerprint and the recovery key are printed, the key this once.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import zoneinfo
 import click
 
 from ops import wiring
+from ops.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
 from records.clinic_policy import ClinicPolicy
+from records.epoch import format_fingerprint
 
 
 def _zone(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -33,7 +36,7 @@ def command(settings: Settings, clinic: str, jurisdiction: str, timezone: str, a
     """Found a clinic: its data directory, its keys apart, and the first entries of its log."""
     if not clinic.strip():
         raise click.BadParameter("is empty", param_hint="--clinic")
-    wiring.found(
+    told = wiring.found(
         settings.data,
         clinic.strip(),
         ClinicPolicy(jurisdiction=jurisdiction, timezone=timezone),
@@ -49,8 +52,12 @@ def command(settings: Settings, clinic: str, jurisdiction: str, timezone: str, a
         "key_file": str(key_file.absolute()),
         "engine": "sqlite" if settings.database_url is None else "postgresql",
         "deployment": (paths.data / "deployment").read_text().strip(),
+        "fingerprint": format_fingerprint(told.fingerprint),
+        "recovery": format_secret(told.recovery),
     }
-    put(founded, as_json, "\n".join(f"{name:<11}{value}" for name, value in founded.items()))
+    put(founded, as_json, "\n".join(f"{name:<12}{value}" for name, value in founded.items()))
+    say("The fingerprint names this log for good: print it on the privacy notice and the consent forms.")
+    say("The recovery key is shown only now and stands nowhere on disk: write it down and lock it away.")
     say("The clinic is founded. Keep a copy of the keys elsewhere: without them nothing can be read.")
     if settings.key_passphrase_file is None:
         say("The key file has no passphrase (WELLKEPT_KEY_PASSPHRASE_FILE): whoever reads it has the keys.")

@@ -180,18 +180,18 @@ def accept(settings: Settings, witness: VerifierKey, request: Path, answer: Path
 @command.command("submit")
 @data_option
 @witness_option
-@click.argument("url")
+@click.argument("address")
 @json_option
 @pass_settings
-def submit(settings: Settings, witness: VerifierKey, url: str, as_json: bool) -> None:
-    """Ask the witness at URL to sign the newest checkpoint, and take its answer in."""
+def submit(settings: Settings, witness: VerifierKey, address: str, as_json: bool) -> None:
+    """Ask the witness at ADDRESS (http://…) to sign the newest checkpoint, and take its answer in."""
     with closing(open_from(settings, read_only=True)) as clinic:
         asked = request_for(clinic, witness)
-        answered = ask(url, asked)
+        answered = ask(address, asked)
         if answered.size is not None:
             # The witness signed something whose answer never came back, or of which nothing is kept here.
             asked = request_for(clinic, witness, answered.size)
-            answered = ask(url, asked)
+            answered = ask(address, asked)
     if answered.answer is None:
         raise LedgerMismatch("a log that shows the witness another history than before")
     _take_in(settings, witness, asked, answered.answer, as_json)

@@ -96,6 +96,10 @@ class Store(ABC):
         """Return every checkpoint that is kept, in order of size."""
 
     @abstractmethod
+    def leads_signing(self) -> bool:
+        """Take, keep or ask for the lead in signing; True while this store holds it. One store at a time does."""
+
+    @abstractmethod
     def tally(self) -> Tally:
         """Count what is stored, at one moment; O(log). Asked before a clinic is served."""
 

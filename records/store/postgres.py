@@ -35,6 +35,7 @@ from records.store.postgres_connection import (
     open_pool,
     together,
 )
+from records.store.postgres_lead import SigningLead
 from records.store.postgres_outcome import commit
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
@@ -74,6 +75,7 @@ class PostgresStore(Store):
         check_server(self._conninfo)
         self._readers = open_pool(self._conninfo, size=READERS, name="readers")
         self._writers = None if read_only else open_pool(self._conninfo, size=1, name="writer")
+        self._lead = None if read_only else SigningLead(self._conninfo)
         self._group = GroupCommit(self._write_batch)
 
     @staticmethod
@@ -88,6 +90,8 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Close all connections."""
+        if self._lead is not None:
+            self._lead.close()
         self._readers.close()
         if self._writers is not None:
             self._writers.close()
@@ -227,6 +231,10 @@ class PostgresStore(Store):
     def checkpoints(self) -> list[CheckpointRow]:
         """Return the checkpoints that are kept, in order of size."""
         return [CheckpointRow(*row) for row in self._select("SELECT size, note FROM checkpoints ORDER BY size", ())]
+
+    def leads_signing(self) -> bool:
+        """Hold the advisory lock on a session of its own; a lost session loses the lead."""
+        return self._lead is not None and self._lead.held()
 
     def tally(self) -> Tally:
         """Count what is stored."""

@@ -294,6 +294,10 @@ class SqliteStore(Store):
         """Return the checkpoints that are kept, in order of size."""
         return [CheckpointRow(*row) for row in self._select("SELECT size, note FROM checkpoints ORDER BY size", ())]
 
+    def leads_signing(self) -> bool:
+        """Whoever holds the writing lock leads."""
+        return self._writer is not None
+
     def tally(self) -> Tally:
         """Count what is stored."""
         found = self._select(

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from records.checkpoint import verify_checkpoint
 from records.ledger import decode_entry, entry_hash
 from records.merkle import check_consistency, root_from_inclusion, root_of_hashes
 from records.store.unit import CheckpointRow
 from records.tiles import decode_entries
 from tests.api.caller import DESK, OFFICER, Served
 from tests.clinic import make_clinic
-from tests.signed_clinic import sign_log
-from tests.signed_log import LOG, PUBLICS
+from tests.signed_clinic import sign_log, stated_by
 
 
 class Signed(Served):
@@ -48,7 +46,7 @@ def get(served: Signed, path: str) -> bytes:
 
 
 def test_the_checkpoint_is_the_newest_signed_note(served: Signed) -> None:
-    stated = verify_checkpoint(get(served, "checkpoint"), LOG.public, PUBLICS)
+    stated = stated_by(served.clinic, get(served, "checkpoint"))
 
     assert stated.size == served.signed.size
     assert stated.origin.startswith("wellkept/log/")
@@ -56,7 +54,7 @@ def test_the_checkpoint_is_the_newest_signed_note(served: Signed) -> None:
 
 def test_the_tiles_lead_to_the_root_of_the_checkpoint(served: Signed) -> None:
     size = served.signed.size
-    stated = verify_checkpoint(get(served, "checkpoint"), LOG.public, PUBLICS)
+    stated = stated_by(served.clinic, get(served, "checkpoint"))
     data = get(served, "tile/0/000") + get(served, f"tile/0/001.p/{size - 256}")
     hashes = [data[at : at + 32] for at in range(0, len(data), 32)]
 
@@ -134,7 +132,7 @@ def test_an_entry_is_proved(served: Signed, index: int) -> None:
 
     assert b64decode(answered["leaf_hash"]) == leaf
     assert b64decode(answered["root"]) == root
-    assert root == verify_checkpoint(get(served, "checkpoint"), LOG.public, PUBLICS).root
+    assert root == stated_by(served.clinic, get(served, "checkpoint")).root
 
 
 @pytest.mark.parametrize(("old", "size"), [(0, None), (1, None), (255, 256), (256, 299), (120, 120)])
@@ -173,7 +171,7 @@ def test_a_question_that_makes_no_sense_is_refused(served: Signed, query: str, s
 def test_a_log_that_is_altered_below_the_checkpoint_gives_no_proof_that_holds(tmp_path: Path) -> None:
     clinic = make_clinic(tmp_path / "clinic")
     served = Signed(clinic)
-    stated = verify_checkpoint(sign_log(clinic).note, LOG.public, PUBLICS)
+    stated = stated_by(clinic, sign_log(clinic).note)
     with closing(sqlite3.connect(tmp_path / "clinic" / "records.db", isolation_level=None)) as outside:
         outside.execute("DROP TRIGGER entries_stand")
         outside.execute("UPDATE ledger SET entry = entry || x'00' WHERE idx = 3")

@@ -59,6 +59,9 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "load",
         "rebuild",
         "audit",
+        "genesis",
+        "checkpoint",
+        "declare-restore",
         "doctor",
         "config",
         "openapi",
@@ -66,9 +69,12 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness add-log",
         "witness serve",
         "witness cosign",
+        "witness request",
+        "witness accept",
+        "witness submit",
         "bench",
     }
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 16
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -1,0 +1,57 @@
+"""Declaring a restore: the one way on for a log whose signer or whose anchor knows more than the log holds.
+
+Source: CRYPTO 3 and 7; decision 17.
+
+It takes the writing lock, so that nobody serves meanwhile, and opens no clinic: what is declared about would not open.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+
+from ops import anchor
+from ops.logging import alarm
+from ops.settings import Settings
+from ops.wiring import FORMAT, NotInitialised, Paths, now_us, open_store, require_whole
+from records.checkpoint import parse_signed_checkpoint
+from records.errors import ClinicLocked, VerificationError
+from records.genesis import declare_restore
+from records.key_provider import KeyFileProvider
+from records.signer_state import SignerState
+
+
+def declare(settings: Settings, secret: bytes, known_size: int) -> tuple[int, int]:
+    """Declare a restore; return the index of the declaration and the size that it says was known outside.
+
+    Raises:
+        NotInitialised: there is no clinic here.
+        KeyMissing: it is not this log's recovery key, or the root key is not there.
+        ClinicLocked: the clinic is served.
+        IntegrityFailure: the log is not whole.
+        NotStored: it could not be written.
+    """
+    paths = Paths(settings.data)
+    format_file = paths.data / "FORMAT"
+    if not format_file.exists() or format_file.read_text().strip() != FORMAT:
+        raise NotInitialised("there is no clinic here of a format that this version knows")
+    deployment_id = uuid.UUID((paths.data / "deployment").read_text().strip())
+    provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
+    state = SignerState(paths.signer, deployment_id, provider)
+    with closing(open_store(paths, settings.database_url)) as store:
+        if not store.leads_signing():
+            raise ClinicLocked("the clinic is served, and another process signs it")
+        require_whole(store, alarm)
+        known = max(known_size, _anchored_size(settings))
+        return declare_restore(store, state, deployment_id, secret, known, now_us), known
+
+
+def _anchored_size(settings: Settings) -> int:
+    last = None if settings.anchor is None else anchor.newest(settings.anchor)
+    if last is None:
+        return 0
+    try:
+        return parse_signed_checkpoint(last.note)[0].size
+    except VerificationError:
+        # It proves nothing, so nothing is excused by it.
+        return 0
