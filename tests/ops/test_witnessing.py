@@ -198,6 +198,26 @@ def test_a_signature_is_taken_in_only_where_all_of_it_is_right(pair: Pair, tmp_p
     assert not is_cosigned(pair, pair.checkpoint("after"))
 
 
+def test_a_signature_over_entries_that_are_gone_is_not_taken_in(pair: Pair, tmp_path: Path) -> None:
+    for name in ("clinic", "clinic.keys"):
+        shutil.copytree(tmp_path / name, tmp_path / f"yesterday.{name}")
+    pair.grow()
+    request = pair.request()
+    answer = pair.cosign(request)
+    for name in ("clinic", "clinic.keys"):
+        shutil.rmtree(tmp_path / name)
+        (tmp_path / f"yesterday.{name}").rename(tmp_path / name)
+
+    refused = pair.accept(request, answer)
+    assert refused.exit_code == 3
+    assert "shorter than what was signed" in refused.stderr
+    for _ in range(3):
+        pair.grow()
+    refused = pair.accept(request, answer)
+    assert refused.exit_code == 3
+    assert "does not lead to what was signed" in refused.stderr
+
+
 def test_a_ledger_that_is_not_what_was_signed_asks_nobody(pair: Pair) -> None:
     pair.checkpoint("good")
     with contextlib.closing(sqlite3.connect(pair.data / "records.db", isolation_level=None)) as outside:
