@@ -32,6 +32,7 @@ COMMANDS = {
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",
     "declare-restore": "ops.commands.declare_restore",
+    "declare-clock": "ops.commands.declare_clock",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",

@@ -24,7 +24,7 @@ from ops.demo_readings import write_readings
 from ops.demo_scenes import SCENE, write_course
 from ops.demo_script import Script
 from ops.invented_names import invented_name, invented_staff_name
-from ops.wiring import Clinic, found, now, open_clinic, operator
+from ops.wiring import Clinic, Founded, found, now, open_clinic, operator
 from records.actors import Actor, Role
 from records.clinic_policy import ClinicPolicy
 from records.migration import Migration
@@ -49,12 +49,14 @@ class DemoClinic(NamedTuple):
         staff: id, name and role of everybody.
         clients: id and name of each, in order of registration.
         events: how many events the log holds.
+        founded: the log's fingerprint and its recovery secret, told only here.
     """
 
     tokens: dict[str, str]
     staff: list[dict[str, str]]
     clients: list[dict[str, str]]
     events: int
+    founded: Founded
 
 
 def make_demo(
@@ -80,7 +82,7 @@ def make_demo(
         FileExistsError: the directory holds something already.
         NotStored, OutcomeUnknown: the log could not be written.
     """
-    found(data, CLINIC_NAME, ClinicPolicy(), database_url=database_url)
+    founded = found(data, CLINIC_NAME, ClinicPolicy(), database_url=database_url)
     clinic = open_clinic(data, database_url=database_url)
     try:
         rng = random.Random(seed)  # noqa: S311 - stories, no secrets
@@ -98,7 +100,7 @@ def make_demo(
         tokens = _issue_tokens(clinic, names)
         people = [{"id": str(course.id), "name": course.name.full} for course in courses]
         roles = [{"id": actor.id, "name": name, "role": actor.role.value} for actor, name in names.items()]
-        return DemoClinic(tokens, roles, people, _count(clinic))
+        return DemoClinic(tokens, roles, people, _count(clinic), founded)
     finally:
         clinic.close()
 
@@ -198,5 +200,4 @@ def _issue_tokens(clinic: Clinic, names: dict[Actor, str]) -> dict[str, str]:
 
 
 def _count(clinic: Clinic) -> int:
-    keys = len(clinic.store.key_entries())
-    return clinic.store.head().next_index - keys
+    return clinic.store.tally().chained

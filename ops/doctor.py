@@ -13,22 +13,25 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from ops import control
+from ops import anchor, control
 from ops.exits import Exit, exit_code, sentence
 from ops.opening import open_from
 from ops.settings import Settings
-from ops.wiring import FORMAT, Paths
+from ops.wiring import FORMAT, Paths, open_store
+from records.checkpoint import OUR_SIGNATURES, parse_signed_checkpoint, signed_at
 from records.errors import WellkeptError
 from records.key_provider import KeyFileProvider
 
 SPACE_WARN_BYTES = 2 << 30
 SPACE_FAIL_BYTES = 200 << 20
+OUTSIDE_DAYS = 7
 """A clinic of 150 therapists writes about 5 GB a year; a full disk stops readings too, since they cannot be logged."""
 
 
@@ -77,7 +80,8 @@ def examine(settings: Settings, progress: Callable[[int, int], None]) -> Iterato
     yield from first
     if first[-1].state == "fail":
         return
-    for check in (check_settings, check_permissions, check_keys_apart, check_keys, check_space, check_service):
+    checks = (check_settings, check_permissions, check_keys_apart, check_keys, check_space, check_service)
+    for check in (*checks, check_outside):
         yield from _guarded(check, settings)
     yield from _guarded(check_database, settings)
     yield from _guarded(check_clock, settings)
@@ -122,7 +126,8 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     paths = Paths(settings.data)
     named = [settings.key_file, settings.token_file, settings.key_passphrase_file]
     folders = [paths.data, paths.keys]
-    files = [file for folder in folders if folder.exists() for file in sorted(folder.iterdir())]
+    folders += [paths.signer] if paths.signer.exists() else []
+    files = [file for folder in folders if folder.exists() for file in sorted(folder.iterdir()) if file.is_file()]
     files += [file for file in named if file is not None and file.exists()]
     open_to_others = [path for path in [*folders, *files] if path.exists() and _mode(path) & 0o077]
     for path in open_to_others:
@@ -179,6 +184,28 @@ def check_service(settings: Settings) -> Iterator[Finding]:
     """Whether the clinic is served now."""
     serving = settings.database_url is None and control.answers(settings.data)
     yield ok("service", "A service holds the clinic and answers." if serving else "No service answers here.")
+
+
+def check_outside(settings: Settings) -> Iterator[Finding]:
+    """Whether a checkpoint of the log is kept elsewhere, and how old the newest one is."""
+    with closing(open_store(Paths(settings.data), settings.database_url, read_only=True)) as store:
+        ages = [age for row in store.checkpoints() if (age := _cosigned_age(row.note)) is not None]
+    if settings.anchor is not None:
+        anchored = anchor.age_seconds(settings.anchor, time.time())
+        ages += [] if anchored is None else [anchored]
+    if not ages:
+        yield warn("unanchored", "No checkpoint is kept elsewhere: an older copy of the log would not be noticed.")
+    elif min(ages) > OUTSIDE_DAYS * 86_400:
+        yield warn("anchored", f"The newest checkpoint that is kept elsewhere is {min(ages) / 86_400:.0f} days old.")
+    else:
+        yield ok("anchored", f"The newest checkpoint that is kept elsewhere is {min(ages) / 3600:.0f} hours old.")
+
+
+def _cosigned_age(note: bytes) -> float | None:
+    """Return how long ago a checkpoint was signed that a witness co-signed, or None where none did."""
+    if len(parse_signed_checkpoint(note)[1].signatures) <= OUR_SIGNATURES:
+        return None
+    return max(0.0, time.time() - signed_at(note))
 
 
 def _mode(path: Path) -> int:

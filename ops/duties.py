@@ -19,10 +19,13 @@ from typing import Any
 
 import msgspec
 
+from ops import wiring
 from ops.exits import CommandFailed, Exit
+from ops.logging import log
 from ops.wiring import Clinic
 from records.actors import Purpose, Role
 from records.errors import InvalidContent, UnknownItem
+from records.ledger import from_microseconds
 from records.request import Request
 from records.signed_note import parse_vkey
 from records.staff import create_account, disable_account, issue_token, revoke_token
@@ -152,6 +155,14 @@ def _rebuild(clinic: Clinic, request: Request, arguments: dict[str, Any], progre
     return done
 
 
+def _declare_clock(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    clinic.service.admit("clock.declare", None, request)
+    newest_us, now_us = clinic.store.head().last_us, wiring.now_us()
+    clinic.clock.declare(newest_us)
+    log("warning", "clock.declared", newest_us=newest_us, now_us=now_us)
+    return {"newest": from_microseconds(newest_us), "now": from_microseconds(now_us)}
+
+
 def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     asked = _AUDIT_ASKED.decode(msgspec.json.encode(arguments))
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
@@ -173,6 +184,7 @@ DUTIES: dict[str, Duty] = {
     "witness.accept": _accept_witness,
     "load": _load,
     "rebuild": _rebuild,
+    "clock.declare": _declare_clock,
     "audit.page": _audit,
 }
 """Every duty by name."""

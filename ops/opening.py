@@ -47,7 +47,6 @@ def _hold_to_anchor(clinic: Clinic, settings: Settings) -> None:
     """Hold the log to the newest checkpoint of the anchor, where this process leads the signing."""
     if settings.anchor is None or clinic.signer is None or not clinic.signer.leads:
         return
-    clinic.signer.flush()
     try:
         anchor.require_prefix(settings.anchor, clinic.store, clinic.signer.trust, clinic.signer.signed())
     except OSError as error:

@@ -4,8 +4,10 @@ Source: CONTRACT (`/readyz`): ready when the log is writable, the keys open and 
 
 - `log`: the log does not take a batch. An empty one is tried: it takes the writer's turn and lock and adds nothing.
 - `space`: so little room is left that a batch would soon fail.
+- `clock`: the clock jumped and nobody declared it; nothing is written meanwhile.
 - `keys`: the clinic's key does not open.
-- `integrity`: since the start something stored was not what was written. That stays until the service is started anew.
+- `integrity`: since the start something stored was not what was written, or not what was signed. That stays until the
+  service is started anew.
 - What was found is good for a second, so that asking often costs nothing.
 """
 
@@ -49,8 +51,10 @@ class Readiness:
         return self._found
 
     def _look(self, clinic: Clinic) -> Iterator[str]:
-        if self._broken:
+        if self._broken or (clinic.signer is not None and clinic.signer.stopped):
             yield "integrity"
+        if clinic.clock.jumped:
+            yield "clock"
         system = os.statvfs(clinic.paths.data)
         if system.f_bavail * system.f_frsize < SPACE_BYTES:
             yield "space"

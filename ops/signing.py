@@ -123,5 +123,5 @@ class Signing:
                 self._round = None
         except LedgerMismatch as error:
             self._round, self._scrub_found = None, True
-            self._told("scrub-found", {"index": error.index, "error": str(error)})
+            self._told("scrub-found", {"index": error.index, "error": type(error).__name__})
         self._scrub_at = time.monotonic() + SCRUB_REST * (time.monotonic() - began)

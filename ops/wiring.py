@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.clock_guard import ClockGuard
 from projections.audit_index import AuditIndex
 from projections.roster import Roster
 from records.actors import Actor, Role
@@ -108,6 +109,7 @@ class Clinic(NamedTuple):
     roster: Roster
     audit_index: AuditIndex
     signer: Signer | None
+    clock: ClockGuard
 
     def close(self) -> None:
         """Sign what is stored, close the log and forget the keys.
@@ -138,6 +140,11 @@ def now() -> datetime:
 def now_us() -> int:
     """Return microseconds since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def since_boot() -> float:
+    """Return seconds that run on while the machine sleeps, where it can tell them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def operator() -> Actor:
@@ -216,18 +223,24 @@ def found(
     return Founded(fingerprint, secret)
 
 
-def open_store(paths: Paths, database_url: str | None = None, *, read_only: bool = False) -> Store:
-    """Open the log of a clinic.
+def open_store(
+    paths: Paths,
+    database_url: str | None = None,
+    *,
+    read_only: bool = False,
+    clock_us: Callable[[], int] = now_us,
+) -> Store:
+    """Open the log of a clinic; `clock_us` dates its entries.
 
     Raises:
         ClinicLocked: another process writes it (SQLite).
         NotStored: it cannot be opened.
     """
     if database_url is None:
-        return SqliteStore(paths.database, now_us, read_only=read_only)
+        return SqliteStore(paths.database, clock_us, read_only=read_only)
     from records.store.postgres import PostgresStore
 
-    return PostgresStore(database_url, now_us, read_only=read_only)
+    return PostgresStore(database_url, clock_us, read_only=read_only)
 
 
 def open_clinic(
@@ -239,8 +252,19 @@ def open_clinic(
     read_only: bool = False,
     alarm: Alarm | None = None,
     clock: Callable[[], datetime] = now,
+    clock_us: Callable[[], int] = now_us,
 ) -> Clinic:
     """Open a clinic that was founded.
+
+    Args:
+        data: its data directory.
+        database_url: PostgreSQL that keeps its log; None for SQLite.
+        key_file: the root key file, where it is not in its usual place.
+        passphrase: of the root key file.
+        read_only: write nothing, and leave the writing lock to others.
+        alarm: what is told of alarms.
+        clock: the time by which the doors decide.
+        clock_us: the time that dates the entries; it is guarded (`ops.clock_guard`).
 
     Raises:
         NotInitialised: no clinic here, or one of another format.
@@ -258,21 +282,24 @@ def open_clinic(
     deployment_id = uuid.UUID((data / "deployment").read_text().strip())
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
-    store = open_store(paths, database_url, read_only=read_only)
+    guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
+    store = open_store(paths, database_url, read_only=read_only, clock_us=guard)
     signer: Signer | None = None
     try:
+        guard.begin(store.head().last_us)
         require_whole(store, alarm or _no_alarm)
         require_keys(store, keyring)
+        service = Service(store, keyring, clock, alarm or _no_alarm)
+        # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         if not read_only:
             state = SignerState(paths.signer, deployment_id, provider)
-            signer = Signer(store, state, deployment_id, now_us, time.monotonic, alarm or _no_alarm)
-        service = Service(store, keyring, clock, alarm or _no_alarm)
+            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, alarm or _no_alarm)
     except BaseException:
         store.close()
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer)
+    return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer, guard)
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

@@ -57,6 +57,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "clinic.policy": ("change the policy", "changed the policy"),
     "clinic.load": ("load records of another system", "loaded records of another system"),
     "views.rebuild": ("rebuild the views", "rebuilt the views"),
+    "clock.declare": ("declare the clock right", "declared the clock right"),
 }
 """Action of the policy table → to do it, did it."""
 

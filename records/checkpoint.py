@@ -50,6 +50,8 @@ ML_DSA_44_KEY_BYTES = 1312
 """FIPS 204, table 2."""
 ML_DSA_44_SIGNATURE_BYTES = 2420
 """FIPS 204, table 2."""
+OUR_SIGNATURES = 3
+"""What follows them is witnesses'."""
 MAX_SIZE = 2**63 - 1
 MAX_SECONDS = 2**63 - 1
 """Latest POSIX time that a cosignature may state (tlog-cosignature, Format)."""

@@ -112,6 +112,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clinic.policy": _ACCOUNTS,
     "clinic.load": _ACCOUNTS,
     "views.rebuild": _ACCOUNTS,
+    "clock.declare": _ACCOUNTS,
 }
 """Action → role → grant."""
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from records.checkpoint import (
+    OUR_SIGNATURES,
     Checkpoint,
     EpochKeys,
     LogKey,
@@ -43,7 +44,6 @@ EPOCH_SECONDS = 86_400.0
 EPOCH_ENTRIES = 50_000
 """An epoch ends after a day, or sooner where much was written: what a stolen key could still rewrite stays small."""
 _MICROSECONDS = 1_000_000
-_SIGNATURES_OF_OURS = 3
 
 
 class Signer:
@@ -82,7 +82,7 @@ class Signer:
         self._behind_since: float | None = None
         self._seen_at = monotonic()
         self._turned_at = monotonic()
-        with self._lock:
+        with self._lock, self._watched():
             self._lead()
 
     # --- what others ask
@@ -335,7 +335,7 @@ class Signer:
         if before.size == position.size or self._signed.epoch != position.epoch:
             return False
         first = before.size == self._led.began + 1
-        return not first and len(parse_signed_checkpoint(before.note)[1].signatures) == _SIGNATURES_OF_OURS
+        return not first and len(parse_signed_checkpoint(before.note)[1].signatures) == OUR_SIGNATURES
 
     def _newest_stored(self) -> int:
         row = self._store.checkpoint()

@@ -26,6 +26,7 @@ from ops.bench import (
     rebuilding,
     served_year,
     service_writes,
+    signing_cost,
     slow_fsync,
 )
 from ops.bench.figure import Bench, Group, NotMeasured
@@ -35,6 +36,7 @@ from ops.bench.turn_process import ROOT
 GROUPS: tuple[Group, ...] = (
     service_writes.GROUP,
     slow_fsync.GROUP,
+    signing_cost.GROUP,
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,

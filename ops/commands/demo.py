@@ -1,7 +1,7 @@
 """`wellkept demo`: a demo clinic of invented people, made anew and served.
 
 - The directory must be new or empty: a demo never mixes with a clinic.
-- One sign-in token for each role is printed, this once.
+- One sign-in token for each role is printed, this once; so are the log's fingerprint and its recovery key.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 
 from ops.exits import CommandFailed, Exit
+from ops.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import bind_option, data_option, json_option, pass_settings, put, say, table
+from records.epoch import format_fingerprint
 
 DEFAULT_DATA = Path("demo-clinic")
 
@@ -48,8 +50,11 @@ def command(settings: Settings, years: float, therapists: int, no_serve: bool, a
         "staff": demo.staff,
         "clients": demo.clients,
         "events": demo.events,
+        "fingerprint": format_fingerprint(demo.founded.fingerprint),
+        "recovery": format_secret(demo.founded.recovery),
     }
-    put(document, as_json, table([(role, token) for role, token in demo.tokens.items()]))
-    say(f"{len(demo.clients)} clients, {demo.events} entries in the log. The tokens are shown only now.")
+    shown = [*demo.tokens.items(), *((name, document[name]) for name in ("fingerprint", "recovery"))]
+    put(document, as_json, table([(name, str(value)) for name, value in shown]))
+    say(f"{len(demo.clients)} clients, {demo.events} entries in the log. Tokens and recovery key are shown only now.")
     if not no_serve:
         serve(settings, lambda: say(f"The demo clinic is served on http://{settings.bind}. Stop it with Ctrl-C."))

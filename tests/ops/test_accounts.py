@@ -128,8 +128,8 @@ def test_what_cannot_be_done_says_so(data: Path, arguments: list[str], code: int
 def test_no_token_and_no_name_is_on_the_disk(data: Path) -> None:
     _, token = add_user(data, "therapist", "Zacanary Quillowby")
     for folder in (data, data.with_name("clinic.keys")):
-        for file in folder.iterdir():
-            content = file.read_bytes()
+        for file in folder.rglob("*"):
+            content = file.read_bytes() if file.is_file() else b""
             assert token.encode() not in content
             assert b"Zacanary" not in content
             assert json.dumps(token).encode() not in content

@@ -61,6 +61,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "audit",
         "genesis",
         "checkpoint",
+        "declare-clock",
         "declare-restore",
         "doctor",
         "config",
@@ -74,7 +75,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness submit",
         "bench",
     }
-    assert len(COMMANDS) == 16
+    assert len(COMMANDS) == 17
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

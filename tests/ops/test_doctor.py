@@ -52,7 +52,10 @@ def test_a_healthy_clinic_is_healthy_and_its_open_key_file_is_said(data: Path) -
     code, found = examine(data)
     assert code == 0
     assert found["fail"] == []
-    assert [finding["check"] for finding in found["warn"] if finding["check"] != "space"] == ["passphrase"]
+    assert [finding["check"] for finding in found["warn"] if finding["check"] != "space"] == [
+        "passphrase",
+        "unanchored",
+    ]
     assert {finding["check"] for finding in found["ok"]} >= {
         "format", "settings", "permissions", "keys-apart", "keys", "durability", "schema", "clock", "chains",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from records.care_team import remove_member
 from records.clinic import change_policy
 from records.clinic_policy import ClinicPolicy
 from records.errors import IntegrityFailure, NotPermitted
-from records.ledger import encode_entry
+from records.ledger import encode_entry, entry_hash
 from records.staff import change_role, disable_account, revoke_token
 from tests.doors import Doors
 
@@ -138,10 +138,27 @@ def test_a_token_that_was_inserted_as_a_row_is_nobodys(doors: Doors) -> None:
     assert len(doors.service.directory.staff[account].tokens) == 1
 
 
+def test_a_token_that_was_inserted_beside_a_running_service_signs_nobody_in(
+    doors: Doors,
+) -> None:
+    token, _ = doors.token_for(doors.therapist)
+    assert doors.clinic.signer is not None
+    doors.clinic.signer.flush()
+    account = UUID(doors.therapist.id)
+    [*_, last] = doors.store.history(account)
+    following = last.entry[:32] + (last.version + 1).to_bytes(8, "big") + entry_hash(last.entry) + last.entry[72:]
+    doors.outside(f"INSERT INTO ledger VALUES ({doors.stored()}, x'{following.hex()}')")
+
+    assert doors.service.authenticate("wk_forged", "192.0.2.7") is None
+    with pytest.raises(IntegrityFailure):
+        doors.token_for(doors.therapist)
+    assert doors.service.authenticate(token, "192.0.2.7") is not None
+
+
 def test_a_clinic_with_a_forged_token_in_its_ledger_does_not_open(doors: Doors) -> None:
     import hashlib
 
-    from records.ledger import decode_entry, entry_hash
+    from records.ledger import decode_entry
 
     account, state = copy_of_a_token(doors)
     [*_, last] = doors.store.history(account)
@@ -197,7 +214,17 @@ def test_no_clear_table_holds_accounts(checked: Doors) -> None:
     connection = sqlite3.connect(checked.clinic.paths.database)
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.close()
-    assert names == {"stored_events", "ledger", "sealed_rows", "idempotency", "audit_index", "audit_position"}
+    assert names == {
+        "stored_events",
+        "ledger",
+        "log_bodies",
+        "log_tiles",
+        "checkpoints",
+        "sealed_rows",
+        "idempotency",
+        "audit_index",
+        "audit_position",
+    }
     for shown in (b"Jo Lind", b"therapist", token.encode(), checked.service.token_digest(token)):
         assert shown not in content
     checked.open()

@@ -35,6 +35,7 @@ client.view               front_desk:any:TREAT supervisor:supervises:HQUALIMP th
 clinic.found              operator:any
 clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
+clock.declare             administrator:any operator:any
 consent.error             therapist:team
 consent.record            therapist:team
 consent.withdraw          therapist:team
