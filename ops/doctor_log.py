@@ -4,7 +4,8 @@ Source: CRYPTO 2 and 5; DESIGN (Store).
 
 1. The database keeps what it acknowledged, and its triggers and tables are those that were made.
 2. The ledger is dense from 0, its times rise, and the clock of this machine is not behind them.
-3. Each stream's versions are dense from 1, each entry names the leaf before it, and each event is stored as logged.
+3. Each stream's versions are dense from 1, each entry names the leaf before it, each epoch is signed by the one before,
+   the root is the one of the newest checkpoint, and each event is stored as logged.
 4. No event is stored that the ledger does not name.
 
 It opens no seal.
@@ -23,8 +24,10 @@ from ops.doctor import Finding, fail, ok, warn
 from ops.exits import Exit
 from ops.settings import Settings
 from ops.wiring import Paths, open_store
-from records.errors import LedgerMismatch
-from records.ledger import NO_LEAF, Kind, decode_entry, entry_hash
+from records.checkpoint import verify_checkpoint
+from records.errors import LedgerMismatch, VerificationError
+from records.followed_log import FollowedLog
+from records.ledger import decode_entry
 from records.store import Store
 from records.store.schema import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
 
@@ -137,27 +140,26 @@ def _open(settings: Settings) -> Store:
 
 
 def _scan(store: Store, total: int, progress: Callable[[int, int], None]) -> dict[UUID, int]:
-    """Return stream → last version, after the entries proved dense and chained."""
-    heads: dict[UUID, tuple[int, bytes]] = {}
-    after, last_us = -1, 0
-    while after < total - 1:
-        page = store.entries(after, PAGE)
-        for index, encoded in page:
-            entry = decode_entry(encoded)
-            if index != after + 1:
-                raise LedgerMismatch("the ledger is not dense", after + 1)
-            if entry.logged_at_us <= last_us:
-                raise LedgerMismatch("the times of the ledger do not rise", index)
-            after, last_us = index, entry.logged_at_us
-            if entry.kind in (Kind.EVENT, Kind.ACCESS):
-                version, leaf = heads.get(entry.stream, (0, NO_LEAF))
-                if entry.version != version + 1 or entry.prev_stream_leaf != leaf:
-                    raise LedgerMismatch("the chain of a stream is broken", index)
-                heads[entry.stream] = (entry.version, entry_hash(encoded))
-        if not page:
-            raise LedgerMismatch("the ledger is not dense", after + 1)
-        progress(after + 1, 2 * total)
-    return {stream: version for stream, (version, _) in heads.items()}
+    """Return stream → last version, after the entries proved dense, chained, and those that were signed."""
+    log, newest = FollowedLog(), store.checkpoint()
+    if newest is None or newest.size > total:
+        raise LedgerMismatch("the log ends before what was signed", total)
+    for upto in (newest.size, total):
+        while log.size < upto:
+            page = store.entries(log.size - 1, min(PAGE, upto - log.size))
+            if not page:
+                raise LedgerMismatch("the ledger is not dense", log.size)
+            log.follow(page, store.body)
+            log.tiles.clear()
+            progress(log.size, 2 * total)
+        if upto == newest.size:
+            try:
+                stated = verify_checkpoint(newest.note, log.trust.log, {log.epoch: log.keys})
+            except VerificationError as error:
+                raise LedgerMismatch("the newest checkpoint is not signed by the keys of this log") from error
+            if (stated.size, stated.root) != (upto, log.root()):
+                raise LedgerMismatch("the entries are not those that were signed")
+    return log.heads
 
 
 def _compare(store: Store, heads: dict[UUID, int], total: int, progress: Callable[[int, int], None]) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ops import anchor
 from ops.logging import alarm, log
-from records.errors import IntegrityFailure, LedgerMismatch, Unavailable
+from records.errors import IntegrityFailure, LedgerMismatch, Unavailable, VerificationError
 from records.scrub import scrub
 from records.signer import Signer
 from records.store import Store
@@ -82,6 +82,16 @@ class Signing:
                 log("error", "signing.stopped")
                 return
 
+    def anchor_age(self) -> float | None:
+        """Return how many seconds ago the newest anchored checkpoint was signed; None where none can be read."""
+        if self._anchor is None:
+            return None
+        try:
+            return anchor.age_seconds(self._anchor, time.time())
+        except (OSError, VerificationError):
+            # Whoever asks sees the same as where none was ever anchored: nothing elsewhere vouches for the log.
+            return None
+
     def look(self) -> None:
         """Do what is due now.
 
@@ -89,13 +99,13 @@ class Signing:
             IntegrityFailure: the signer stopped.
             Unavailable: it could not be done now.
         """
+        if self._anchor is not None and self._signer.leads and self._anchored_epoch != self._signer.epoch:
+            self._anchor_on(self._anchor)
         entries, seconds = self._signer.lag()
         if entries >= WAITING_ENTRIES or seconds >= WAIT_SECONDS:
             self._signer.flush()
         if self._signer.epoch_is_due():
             self._signer.turn_epoch()
-        if self._anchor is not None and self._signer.leads and self._anchored_epoch != self._signer.epoch:
-            self._anchor_on(self._anchor)
         if time.monotonic() >= self._scrub_at:
             self._scrub_on()
 
@@ -107,6 +117,7 @@ class Signing:
         self._anchored_epoch = epoch
         try:
             anchor.append(place, row.note)
+            self._signer.keep(row.size)
         except OSError as error:
             # The next epoch tries again; meanwhile the age of the newest one tells.
             self._told("anchor-unwritable", {"error": type(error).__name__})

@@ -106,6 +106,11 @@ class FollowedLog:
         """The right edge."""
         return self._frontier.hashes
 
+    @property
+    def heads(self) -> dict[UUID, int]:
+        """The last version of each stream."""
+        return {UUID(bytes=stream): version for stream, (version, _) in self._heads.items()}
+
     def root(self) -> bytes:
         """Return the root over what was followed."""
         return self._frontier.root()

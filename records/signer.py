@@ -5,7 +5,8 @@ Source: CRYPTO 3; decisions 15 and 17.
 - It never signs from database state alone. It keeps its own right edge on its own disk, reads what was added, checks
   each entry (`records.followed_log`), and holds the stored checkpoint to the one that it signed. Any difference stops
   it for good, with an alarm; only a start that finds all well, or a declared restore, begins again.
-- At its start, everything since the last epoch is held to the ledger, ciphertext by ciphertext.
+- At its start, everything since the last epoch is held to the ledger, ciphertext by ciphertext: an event that differs
+  is an alarm where its entry was signed, and stops the start where it was not.
 - The checkpoint is stored first and its own position second: the stored one is never behind an honest signer's.
 - Whoever leads the signing signs (`Store.leads_signing`); whoever gains the lead reads the state anew.
 - A store that cannot be written now stops nothing: the lag grows, and the next turn tries again.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from records.checkpoint import (
@@ -44,6 +46,7 @@ EPOCH_SECONDS = 86_400.0
 EPOCH_ENTRIES = 50_000
 """An epoch ends after a day, or sooner where much was written: what a stolen key could still rewrite stays small."""
 _MICROSECONDS = 1_000_000
+Page = Sequence[tuple[int, bytes]]
 
 
 class Signer:
@@ -79,6 +82,7 @@ class Signer:
         self._log_key: LogKey
         self._keys: EpochKeys
         self._stopped: IntegrityFailure | None = None
+        self._kept: set[int] = set()
         self._behind_since: float | None = None
         self._seen_at = monotonic()
         self._turned_at = monotonic()
@@ -224,6 +228,10 @@ class Signer:
     def _watched(self) -> _Watched:
         return _Watched(self)
 
+    def keep(self, size: int) -> None:
+        """Keep the stored checkpoint of this size, since somebody elsewhere knows it."""
+        self._kept.add(size)
+
     def stop(self, error: IntegrityFailure) -> None:
         """Sign nothing more, and say so once."""
         if self._stopped is None:
@@ -243,15 +251,21 @@ class Signer:
         return True
 
     def _load(self) -> None:
+        if len(self._state.epochs()) > 1:
+            # The leaf that names the newer key may have been sent by a process that is gone, and wait for a standby.
+            # An empty batch takes the writer's turn after it, so that what is read next is settled.
+            self._store.commit(Unit())
         self._log_key = self._state.log_key()
         signed, log = self._state.position(), FollowedLog(self._state.snapshot())
         if log.trust.deployment_id != self._deployment or log.trust.log != self._log_key.public:
             raise KeyMissing("the signer's state is another clinic's")
-        self._follow_to(log, signed.size, whole=True)
+        # What was signed stands as it was signed, so an event that differs from it is a broken seal: told, shown as a
+        # gap, and no reason to hide everything else. What was not signed yet must be whole before anybody signs it.
+        self._follow_to(log, signed.size, self._tell_broken)
         if log.root() != signed.root:
             raise LedgerMismatch("the log is not the one that was signed")
         signed = self._adopt(log, signed)
-        self._follow_to(log, self._store.head().next_index, whole=True)
+        self._follow_to(log, self._store.head().next_index, partial(check_payloads, self._store))
         self._keys = self._current_keys(log)
         self._signed, self._log = signed, log
         self._turned_at = self._monotonic() - max(0, self._now_us() - log.began_us) / _MICROSECONDS
@@ -279,14 +293,19 @@ class Signer:
             raise KeyMissing("the signer's key is not the one the log names; see docs/how-to/recover-the-signer.md")
         return keys
 
-    def _follow_to(self, log: FollowedLog, size: int, *, whole: bool = False) -> None:
-        """Follow the stored log up to a size; `whole` also holds the stored events to their entries."""
+    def _tell_broken(self, page: Page) -> None:
+        try:
+            check_payloads(self._store, page)
+        except LedgerMismatch as error:
+            self._alarm("seal-broken", {"index": error.index, "error": type(error).__name__})
+
+    def _follow_to(self, log: FollowedLog, size: int, look: Callable[[Page], None] = lambda _: None) -> None:
+        """Follow the stored log up to a size; `look` is shown each page before it is followed."""
         while log.size < size:
             page = self._store.entries(log.size - 1, min(PAGE, size - log.size))
             if not page:
                 raise LedgerMismatch("the log ends before what was signed", log.size)
-            if whole:
-                check_payloads(self._store, page)
+            look(page)
             log.follow(page, self._store.body)
 
     def _catch_up(self) -> None:
@@ -331,11 +350,15 @@ class Signer:
         return row
 
     def _may_drop(self, before: CheckpointRow, position: Position) -> bool:
-        """Whether the checkpoint before is neither its epoch's first or last nor co-signed."""
+        """Whether the checkpoint before is neither its epoch's first or last, nor anchored or co-signed."""
         if before.size == position.size or self._signed.epoch != position.epoch:
             return False
         first = before.size == self._led.began + 1
-        return not first and len(parse_signed_checkpoint(before.note)[1].signatures) == OUR_SIGNATURES
+        return (
+            not first
+            and before.size not in self._kept
+            and len(parse_signed_checkpoint(before.note)[1].signatures) == OUR_SIGNATURES
+        )
 
     def _newest_stored(self) -> int:
         row = self._store.checkpoint()

@@ -22,6 +22,7 @@ from ops.bench.postgres_server import databases
 from ops.bench.rounds import Turn, middle_rate, rate_ratio, run_threads, take_turns
 from ops.signing import Signing
 from records.ledger import KeyClass
+from records.payload import Segment
 from records.sealing import content_root
 from records.signer import Signer
 from records.store import Store
@@ -48,7 +49,7 @@ class _Twice:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._segments = (("header", os.urandom(200)), ("text", os.urandom(1_024)))
+        self._segments = (Segment("header", os.urandom(200)), Segment("text", os.urandom(1_024)))
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the store's."""

@@ -146,6 +146,17 @@ def test_a_place_that_cannot_be_written_is_an_alarm_and_no_more(
     clinic.close()
 
 
+def test_the_age_of_the_newest_one_can_be_asked_for(anchored: Anchored) -> None:
+    clinic = open_clinic(anchored.data)
+    assert clinic.signer is not None
+    age = Signing(clinic.signer, clinic.store, place=anchored.place).anchor_age()
+    assert age is not None
+    assert 0 <= age < 600
+    assert Signing(clinic.signer, clinic.store).anchor_age() is None
+    assert Signing(clinic.signer, clinic.store, place=anchored.place / "gone").anchor_age() is None
+    clinic.close()
+
+
 def test_the_doctor_says_how_old_the_newest_outside_checkpoint_is(anchored: Anchored) -> None:
     def found(*, with_anchor: bool) -> dict[str, str]:
         findings = json.loads(anchored.run("doctor", "--json", anchored=with_anchor).stdout)["findings"]

@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 
 def test_a_demo_tells_its_tokens_people_and_size(demo: dict[str, object]) -> None:
-    assert demo.keys() == {"data", "tokens", "staff", "clients", "events"}
+    assert demo.keys() == {"data", "tokens", "staff", "clients", "events", "fingerprint", "recovery"}
     tokens, clients = demo["tokens"], demo["clients"]
     assert isinstance(tokens, dict)
     assert isinstance(clients, list)

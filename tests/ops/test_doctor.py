@@ -184,8 +184,8 @@ def test_no_clinic_ends_with_4_and_nothing_more(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_nothing_uses_is_said(data: Path) -> None:
-    _, found = examine(data, WELLKEPT_ANCHOR="/mnt/elsewhere")
-    assert "WELLKEPT_ANCHOR" in next(row["detail"] for row in found["warn"] if row["check"] == "settings")
+    _, found = examine(data, WELLKEPT_SESSION_MINUTES="20")
+    assert "WELLKEPT_SESSION_MINUTES" in next(row["detail"] for row in found["warn"] if row["check"] == "settings")
 
 
 @pytest.mark.postgres

@@ -101,9 +101,9 @@ def test_secrets_are_read_from_their_files(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_what_nothing_uses_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WELLKEPT_ANCHOR", "/mnt/elsewhere")
+    monkeypatch.setenv("WELLKEPT_SESSION_MINUTES", "20")
     monkeypatch.setenv("WELLKEPT_OIDC_ISSUER", "https://id.example")
-    assert read_settings().unused() == ["WELLKEPT_ANCHOR", "WELLKEPT_OIDC_*"]
+    assert read_settings().unused() == ["WELLKEPT_SESSION_MINUTES", "WELLKEPT_OIDC_*"]
 
 
 def test_only_loopback_addresses_are_loopback() -> None:

@@ -144,6 +144,7 @@ def test_a_token_that_was_inserted_beside_a_running_service_signs_nobody_in(
     token, _ = doors.token_for(doors.therapist)
     assert doors.clinic.signer is not None
     doors.clinic.signer.flush()
+    assert doors.service.authenticate(token, "192.0.2.7") is not None
     account = UUID(doors.therapist.id)
     [*_, last] = doors.store.history(account)
     following = last.entry[:32] + (last.version + 1).to_bytes(8, "big") + entry_hash(last.entry) + last.entry[72:]

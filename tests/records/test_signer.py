@@ -24,7 +24,7 @@ from records.signer_state import SignerState
 from records.store import Store
 from records.store.unit import Committed, Unit
 from tests.check import check_store
-from tests.engines import Engine
+from tests.engines import Engine, PostgresEngine
 from tests.units import access, event
 
 DEPLOYMENT = UUID("00000000-0000-4000-8000-0000000000d1")
@@ -414,8 +414,21 @@ def test_an_event_of_today_that_was_altered_is_found_at_the_start(damaged: Log) 
     on = triggers(damaged.engine)["events_stand"]
     one = {"sqlite": "x'01'", "postgres": "'\\x01'::bytea"}[damaged.engine.name]
     damaged.engine.outside(f"DROP TRIGGER events_stand{on}", f"UPDATE stored_events SET state = {one} || state")
-    with pytest.raises(LedgerMismatch, match="not what was logged at index 1"):
+    with pytest.raises(LedgerMismatch, match="not what was logged at index 4"):
         damaged.signer()
+    # Those that were signed are broken seals, to be told and shown as gaps.
+    assert damaged.alarms[0] == ("seal-broken", {"index": 1, "error": "LedgerMismatch"})
+
+
+def test_an_event_of_today_that_was_signed_and_altered_is_told_and_hides_nothing_else(damaged: Log) -> None:
+    damaged.signer().flush()
+    on = triggers(damaged.engine)["events_stand"]
+    one = {"sqlite": "x'01'", "postgres": "'\\x01'::bytea"}[damaged.engine.name]
+    damaged.engine.outside(f"DROP TRIGGER events_stand{on}", f"UPDATE stored_events SET state = {one} || state")
+    signer = damaged.signer()
+    assert damaged.alarms == [("seal-broken", {"index": 1, "error": "LedgerMismatch"})]
+    damaged.write()
+    signer.flush()
 
 
 def test_the_scrub_finds_what_was_altered_long_ago(damaged: Log) -> None:
@@ -488,3 +501,50 @@ def test_nobody_declares_a_restore_without_the_recovery_key(log: Log) -> None:
         declare_restore(log.store, log.state, DEPLOYMENT, bytes(32), 0, log.engine.clock)
     assert log.entries() == before
     log.signer().flush()
+
+
+# --- who signs, where many may
+
+
+@pytest.mark.postgres
+def test_one_process_signs_and_the_next_takes_the_lead_with_its_state(
+    postgres_engine: PostgresEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "keys").mkdir()
+    log = Log(postgres_engine, tmp_path / "keys")
+    first, other = log.signer(), postgres_engine.open()
+    second = log.signer(other)
+    assert (first.leads, second.leads) == (True, False)
+    log.write()
+    second.flush()
+    assert second.lag()[0] == 3, "whoever does not lead signs nothing"
+    second.turn_epoch()
+    first.flush()
+    assert (second.lag()[0], second.signed_size) == (0, 4)
+    log.store.close()
+    log.store = other
+    log.write()
+    second.flush()
+    assert second.leads
+    assert second.signed()[0] == 7
+    log.check()
+
+
+@pytest.mark.postgres
+def test_a_lead_that_was_lost_is_not_believed_in(postgres_engine: PostgresEngine, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    log = Log(postgres_engine, tmp_path / "keys")
+    first = log.signer()
+    postgres_engine.outside(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    other = postgres_engine.open()
+    second = log.signer(other)
+    assert second.leads
+    log.write()
+    first.flush()
+    assert not first.leads
+    second.flush()
+    assert second.signed()[0] == 4
+    log.check()
