@@ -58,6 +58,11 @@ def answer(document: Any, status: int = 200, version: int | None = None, locatio
     return Response(_ENCODER.encode(document), status, headers, content_type=JSON)
 
 
+def raw(content: bytes, media_type: str) -> Response:
+    """Return bytes as they are."""
+    return Response(content, headers={"Cache-Control": "no-store"}, content_type=media_type)
+
+
 @functools.cache
 def schema_of(struct: type[msgspec.Struct], *cursors: str) -> type[Schema]:
     """Return the marshmallow schema that describes a Struct as it is sent; `cursors` name fields sent as cursors."""

@@ -37,6 +37,7 @@ from api import (
     episodes,
     goals,
     health,
+    log,
     notes,
     patterns,
     reviews,
@@ -71,6 +72,7 @@ CONCEPTS = (
     caseload,
     patterns,
     spot_checks,
+    log,
     health,
     documents,
 )

@@ -25,6 +25,7 @@ from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
 from projections.audit_index import AuditIndex
+from projections.log_proofs import LogProofs
 from projections.patterns_report import PatternsView
 from projections.roster import Roster
 from records.access_log import reason_of
@@ -79,6 +80,7 @@ class Door:
         self.service = clinic.service
         self.failures = failures
         self._limit = limit
+        self.proofs = LogProofs(self.service.reader)
         self._cursor_key = Cursors(self.service.streams.service_key("cursor"))
         self._id_key = self.service.streams.service_key("new-id")
 
@@ -181,6 +183,11 @@ class Reading:
         """The media type that the caller accepts."""
         return self._form
 
+    @property
+    def proofs(self) -> LogProofs:
+        """The log's own proofs."""
+        return self._door.proofs
+
     def page(self, view: View, client_id: UUID | None = None) -> Response:
         """Return a page of a view, its `next` as a cursor, in the form that the caller accepts."""
         document = self.show(view, client_id)
@@ -196,6 +203,16 @@ class Reading:
         answered = answer(document)
         answered.headers.extend(forms.link(address))
         return answered
+
+
+class Proving:
+    """A question about the log's own proofs that was let in: what is asked, and what answers."""
+
+    __slots__ = ("proofs", "query")
+
+    def __init__(self, proofs: LogProofs, query: dict[str, Any]) -> None:
+        self.proofs = proofs
+        self.query = query
 
 
 class Change:

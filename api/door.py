@@ -2,7 +2,8 @@
 
 Source: DESIGN (the two doors); CONTRACT (HTTP).
 
-- A route is declared by `reads` (an action and its purpose), `changes` (a decision) or `public`; else it is not served.
+- A route is declared by `reads` (an action and its purpose), `changes` (a decision), `proves` (hashes of the log) or
+  `public`; else it is not served.
 - The answer is decided in this order: who asks, how often, permission, form of the request, version, rule. A form that
   is wrong is told only to those who were permitted, and leaves an access entry where a client was named.
 - A POST needs a retry key; its address is part of what it says.
@@ -23,12 +24,12 @@ from marshmallow import Schema, ValidationError
 
 from api import headers
 from api.answers import JSON, Written, schema_of
-from api.calls import Change, Reading, the_door
+from api.calls import Change, Proving, Reading, the_door
 from api.cursors import MAX_LENGTH
 from api.fields import Body, Instant, Line, QueryWhole, faults
 from api.forms import accepted
 from api.json_body import SMALL_BYTES, read_body, read_object
-from api.operations import describe_change, describe_public, describe_reading
+from api.operations import describe_change, describe_proof, describe_public, describe_reading
 from api.problems import Fault, Unacceptable
 from records.actors import Purpose
 from records.decision import Decision
@@ -39,7 +40,7 @@ Place = type[int] | type[UUID] | type[str]
 
 
 class Declared(NamedTuple):
-    """What a route is: `reading`, `change`, `constant` or `public`; and its action in the policy table."""
+    """What a route is: `reading`, `change`, `proof`, `constant` or `public`; and its action in the policy table."""
 
     kind: str
     action: str | None = None
@@ -68,6 +69,8 @@ def reads(
     tagged: bool = False,
     forms: type[msgspec.Struct] | None = None,
     finds: bool = False,
+    media_type: str = JSON,
+    path: Sequence[dict[str, Any]] = (),
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
 
@@ -79,6 +82,8 @@ def reads(
         tagged: whether the answer has an ETag.
         forms: what the page's items are, where it can be had as NDJSON, CSV and FHIR too.
         finds: whether it may not find what the address names, though that is no client.
+        media_type: of the answer.
+        path: parts of the address that need describing.
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
@@ -87,15 +92,14 @@ def reads(
 
     def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(function)
-        def route(**path: Any) -> Response:
+        def route(**places_named: Any) -> Response:
             door = the_door()
             asked = door.enter()
-            client_id: UUID | None = path.get("client_id")
+            client_id: UUID | None = places_named.get("client_id")
             purpose, form = None, JSON
             try:
                 purpose = headers.purpose_of_use(request)
                 form = JSON if forms is None else accepted(request)
-
                 if purpose is Purpose.ETREAT or headers.pleads(request):
                     asked = asked._replace(plea=headers.plea(request, purpose))
                 parameters = read_query(schema)
@@ -104,7 +108,7 @@ def reads(
                     parameters["after"] = places(door.cursors.open(parameters.pop("cursor"), *scope))
             except Unacceptable as fault:
                 door.turn_away(action, client_id, asked, fault, purpose)
-            return function(Reading(door, asked, purpose, parameters, scope, form, forms), **path)
+            return function(Reading(door, asked, purpose, parameters, scope, form, forms), **places_named)
 
         operation = describe_reading(
             function,
@@ -113,6 +117,8 @@ def reads(
             names=finds or bool(set(function.__annotations__) - {"reading", "return"}),
             tagged=tagged,
             forms=forms is not None,
+            media_type=media_type,
+            path=path,
         )
         return _declare(route, Declared("reading", action), operation)
 
@@ -171,6 +177,41 @@ def changes(
             further=further,
         )
         return _declare(route, Declared("change", action), operation)
+
+    return wrap
+
+
+def proves(
+    action: str,
+    *,
+    query: type[Body],
+    media_type: str,
+    document: Any,
+    path: Sequence[dict[str, Any]] = (),
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a route that shows the log's own proofs: hashes and signatures, which hold nothing of anyone.
+
+    It needs a token and a permission and no purpose, and leaves no entry: a log whose checking made it grow could never
+    be checked to its end.
+
+    Args:
+        action: its action in the policy table.
+        query: schema of the address's parameters.
+        media_type: of the answer.
+        document: schema of the answer.
+        path: parts of the address that need describing.
+    """
+    schema = query()
+
+    def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
+        @functools.wraps(function)
+        def route(**named: str) -> Response:
+            door = the_door()
+            asked = door.enter()
+            door.service.admit(action, None, asked)
+            return function(Proving(door.proofs, read_query(schema)), **named)
+
+        return _declare(route, Declared("proof", action), describe_proof(function, query, media_type, document, path))
 
     return wrap
 

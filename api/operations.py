@@ -17,6 +17,7 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
+from api.answers import JSON
 from api.fields import UUID_PATTERN
 from api.forms import DESCRIBED, LINK
 from api.headers import ETAG_PATTERN, KEY_PATTERN, REASON_LENGTH, REASON_PATTERN
@@ -115,6 +116,8 @@ def describe_reading(
     names: bool,
     tagged: bool,
     forms: bool = False,
+    media_type: str = JSON,
+    path: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the operation of a reading.
 
@@ -125,13 +128,15 @@ def describe_reading(
         names: whether the address names a client, an item or an entry, and so may not find one.
         tagged: whether the answer has an ETag.
         forms: whether it can be had in forms other than JSON.
+        media_type: of the answer.
+        path: parts of the address that need describing, for which nothing may be found.
     """
-    parameters: list[Any] = [PURPOSE, REASON, EMERGENCY_ACCESS, {"in": "query", "schema": query}]
-    problems = (*READ_PROBLEMS, 404, 409, 410) if names else READ_PROBLEMS
+    parameters: list[Any] = [PURPOSE, REASON, EMERGENCY_ACCESS, *path, {"in": "query", "schema": query}]
+    problems = (*READ_PROBLEMS, 404, 409, 410) if names else (*READ_PROBLEMS, *((404,) if path else ()))
     headers = {"ETag": {**ETAG, "required": True}} if tagged else {}
     if forms:
         problems, headers = (*problems, 406), {**headers, "Link": LINK}
-    success = _success(200, document, headers)
+    success = _success(200, document, headers, media_type)
     if forms:
         success["content"].update(DESCRIBED)
     return {
@@ -139,6 +144,26 @@ def describe_reading(
         "security": [{SECURITY: []}],
         "parameters": parameters,
         "responses": {200: success, **_problems(problems)},
+    }
+
+
+def describe_proof(
+    function: Callable[..., Any], query: type[Schema], media_type: str, schema: Any, path: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the operation of a question about the log's own proofs.
+
+    Args:
+        function: the route, whose name becomes the operation's id.
+        query: schema of the address's parameters.
+        media_type: of the answer.
+        schema: of the answer.
+        path: parts of the address that need describing.
+    """
+    return {
+        "operationId": function.__name__,
+        "security": [{SECURITY: []}],
+        "parameters": [*path, {"in": "query", "schema": query}],
+        "responses": {200: _success(200, schema, {}, media_type), **_problems((*READ_PROBLEMS, 404))},
     }
 
 
@@ -207,11 +232,8 @@ def describe_public(
     }
 
 
-def _success(status: int, document: Any, headers: dict[str, Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
-        "content": {"application/json": {"schema": document}},
-    }
+def _success(status: int, document: Any, headers: dict[str, Any], media_type: str = JSON) -> dict[str, Any]:
+    described = {"description": HTTPStatus(status).phrase, "content": {media_type: {"schema": document}}}
     return {**described, "headers": headers} if headers else described
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from records.clinic import change_policy
 from records.errors import InvalidContent, UnknownItem
 from records.ledger import from_microseconds
 from records.request import Request
+from records.signed_note import parse_vkey
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
 from records.staff import create_account, disable_account, issue_token, record_ties, revoke_token
 
@@ -167,6 +169,17 @@ def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _
     return {"id": token_id, "user": holders[0], "revoked": True}
 
 
+# --- the log's proofs
+
+
+def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    from ops.witnessing import accept
+
+    clinic.service.admit("log.witness", None, request)
+    asked, answered = (b64decode(arguments[name]) for name in ("request", "answer"))
+    return accept(clinic, asked, answered, parse_vkey(arguments["witness"]))
+
+
 # --- the record as a whole
 
 
@@ -276,6 +289,7 @@ DUTIES: dict[str, Duty] = {
     "user.totp": _enrol_second_factor,
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
+    "witness.accept": _accept_witness,
     "load": _load,
     "rebuild": _rebuild,
     "clock.declare": _declare_clock,

@@ -139,6 +139,10 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.OPERATOR: Grant(frozenset(), _HCOMPL),
     },
+    # the log's own proofs: hashes are for everyone who is signed in, entries for those who audit
+    "log.read": dict.fromkeys(Role, _ANYONE),
+    "log.entries": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "log.witness": {**_ACCOUNTS, Role.PRIVACY_OFFICER: _ANYONE},
     # the clinic itself
     "spot_check.draw": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "spot_check.decide": {Role.PRIVACY_OFFICER: _ANYONE},

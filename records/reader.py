@@ -16,12 +16,13 @@ import msgspec
 
 from records.actors import Actor, Purpose, Relation
 from records.directory import Directory
+from records.errors import LedgerMismatch
 from records.event import Recorded, StreamKind
 from records.ledger import KeyClass
 from records.sealing import DataKey
 from records.store import Store
 from records.store.mapper import EventMapper
-from records.store.unit import RowPut, SealedRow, StoredRow
+from records.store.unit import CheckpointRow, RowPut, SealedRow, StoredRow
 from records.streams import Streams
 
 _ENTRIES_AT_ONCE = 10_000
@@ -201,6 +202,29 @@ class Reader:
     def position(self) -> int:
         """Return the index of the last entry of the log, -1 where there is none."""
         return self._store.head().next_index - 1
+
+    def log_entries(self, start: int, stop: int) -> list[bytes]:
+        """Return the ledger's entries from `start` up to but without `stop`, as stored.
+
+        Raises:
+            LedgerMismatch: one is not there.
+        """
+        entries = self._store.entries(start - 1, stop - start)
+        if [index for index, _ in entries] != list(range(start, stop)):
+            raise LedgerMismatch("an entry of the ledger is missing", start)
+        return [entry for _, entry in entries]
+
+    def log_tile(self, level: int, n: int) -> bytes | None:
+        """Return a full tile of the ledger's hashes, or None where it is not stored."""
+        return self._store.tile(level, n)
+
+    def checkpoint(self) -> CheckpointRow | None:
+        """Return the newest signed checkpoint, or None where the log is not signed."""
+        return self._store.checkpoint()
+
+    def body(self, index: int) -> bytes | None:
+        """Return the clear body of an entry, or None where it has none."""
+        return self._store.body(index)
 
     def sealed_row(self, place: str, row_id: UUID) -> SealedRow | None:
         """Return a sealed row, unopened, or None."""

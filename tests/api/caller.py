@@ -147,7 +147,8 @@ def ahead(**by: float) -> str:
 @functools.cache
 def _paths() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     return [
-        (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), methods)
+        # The number of a tile has parts of its own; every other part of an address has no slash.
+        (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path).replace(r"\{tile\}", ".+"))), methods)
         for path, methods in openapi_document()["paths"].items()
     ]
 

@@ -33,11 +33,12 @@ GOAL = {"text": f"{CANARY}: say no.", "scale": "gas"}
 
 
 class Right(NamedTuple):
-    """What to send: ids of the address by their names, the body, and the version that was read."""
+    """What to send: ids of the address by their names, the body, the version that was read, and the query."""
 
     ids: dict[str, str | int]
     body: dict[str, Any] | None = None
     if_match: int | None = None
+    query: str | None = None
 
 
 class Kitchen:
@@ -222,6 +223,10 @@ RECIPES: dict[str, Recipe] = {
     "GET /v1/audit": _nothing,
     "GET /v1/audit/report": _nothing,
     "GET /v1/audit/{index}": lambda k: Right({"index": k.audited()}),
+    "GET /v1/log/checkpoint": _nothing,
+    "GET /v1/log/tile/{tile}": lambda k: Right({"tile": "0/000.p/1"}),
+    "GET /v1/log/tile/entries/{tile}": lambda k: Right({"tile": "000.p/1"}),
+    "GET /v1/log/proof": lambda k: Right({}, query="index=0"),
     "GET /v1/clients/{client_id}": _nothing,
     "GET /v1/clients/{client_id}/timeline": _nothing,
     "GET /v1/clients/{client_id}/access-report": _nothing,

@@ -24,6 +24,7 @@ from records.care_team import Part
 from tests.api.caller import Served
 from tests.api.right_requests import CANARY, RECIPES, Kitchen, Right
 from tests.clinic import ROLES, make_clinic
+from tests.signed_clinic import sign_log
 
 GRANTED = """
 POST   /v1/clients                                            front_desk:any therapist:any
@@ -38,6 +39,13 @@ GET    /v1/audit/patterns                                     privacy_officer:an
 GET    /v1/audit                                              privacy_officer:any:HCOMPL
 GET    /v1/audit/report                                       privacy_officer:any:HCOMPL
 GET    /v1/audit/{index}                                      privacy_officer:any:HCOMPL
+GET    /v1/log/checkpoint             front_desk:any:* therapist:any:* supervisor:any:*
+GET    /v1/log/checkpoint             privacy_officer:any:* records_clerk:any:* administrator:any:*
+GET    /v1/log/tile/{tile}            front_desk:any:* therapist:any:* supervisor:any:*
+GET    /v1/log/tile/{tile}            privacy_officer:any:* records_clerk:any:* administrator:any:*
+GET    /v1/log/proof                  front_desk:any:* therapist:any:* supervisor:any:*
+GET    /v1/log/proof                  privacy_officer:any:* records_clerk:any:* administrator:any:*
+GET    /v1/log/tile/entries/{tile}                            privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}                                front_desk:any:TREAT therapist:team:TREAT
 GET    /v1/clients/{client_id}                                supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}                                therapist:emergency:ETREAT supervisor:emergency:ETREAT
@@ -96,7 +104,7 @@ GET    /v1/audit/reviews                                      privacy_officer:an
 GET    /v1/audit/reviews/{review_id}                          privacy_officer:any:HCOMPL supervisor:any:HCOMPL
 POST   /v1/audit/reviews/{review_id}/outcome                  privacy_officer:any supervisor:any
 """
-"""Operation, then who: role, relation (`any`: none is needed) and, for a reading, the purpose."""
+"""Operation, then who: role, relation (`any`: none is needed) and, for a reading, the purpose (`*`: none is asked)."""
 
 RELATIONS: tuple[str, ...] = ("team", "supervises", "none", "emergency", "unknown")
 """How the caller stands to the client that the address names; `unknown`: there is no such client."""
@@ -129,9 +137,10 @@ def granted(operation: str) -> set[tuple[str, str, str | None]]:
     words = [line.split() for line in GRANTED.split("\n") if line]
     grants = [each.split(":") for method, path, *rest in words if f"{method} {path}" == operation for each in rest]
     return {
-        (role, each, purpose[0] if purpose else None)
+        (role, each, stated)
         for role, relation, *purpose in grants
         for each in (RELATIONS if relation == "any" else (relation,))
+        for stated in ([each.value for each in Purpose] if purpose == ["*"] else [purpose[0] if purpose else None])
     }
 
 
@@ -153,6 +162,7 @@ class Asked:
 
     def __init__(self, served: Served) -> None:
         self.served = served
+        sign_log(served.clinic)
         self.treating, self._token = served.clinic.hire(Role.THERAPIST, "Hanne Dale")
         self._colleague, _ = served.clinic.hire(Role.THERAPIST, "Ida Roe")
         self.clients = {relation: self._client(relation) for relation in RELATIONS[:4]} | {"unknown": uuid4()}
@@ -198,8 +208,9 @@ class Asked:
         headers = {} if purpose is None else {"Purpose-Of-Use": purpose}
         if purpose == Purpose.ETREAT:
             headers["Access-Reason"] = "A crisis."
+        query = "" if right.query is None else f"?{right.query}"
         return self.served.call(
-            method, address, right.body, by=None, token=token, if_match=right.if_match, headers=headers
+            method, address + query, right.body, by=None, token=token, if_match=right.if_match, headers=headers
         )
 
     def _named(self, operation: str, relation: str, right: Right) -> UUID | None:

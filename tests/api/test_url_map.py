@@ -16,9 +16,10 @@ from records.policy import TABLE
 from records.service import Service
 from tests.api.caller import CLERK, GENEROUS, OFFICER, Served, T
 from tests.doors import FaultyStore
+from tests.signed_clinic import sign_log
 
 CANARY = "canary-d71e"
-OTHERS = {"/v1/audit": OFFICER, "/disclosures/letter": CLERK}
+OTHERS = {"/v1/audit": OFFICER, "/log/": OFFICER, "/disclosures/letter": CLERK}
 """Part of an address that a therapist does not read → who does."""
 
 
@@ -31,7 +32,7 @@ def declarations(served: Served) -> dict[str, Declared]:
 def test_every_address_is_declared(served: Served) -> None:
     declared = declarations(served)
     assert len(declared) > 30
-    assert {each.kind for each in declared.values()} == {"reading", "change", "public"}
+    assert {each.kind for each in declared.values()} == {"reading", "change", "proof", "public"}
     for each in declared.values():
         assert each.kind == "public" or each.action in TABLE
 
@@ -49,6 +50,7 @@ def test_every_address_takes_only_what_it_declares(served: Served) -> None:
 def readings(served: Served) -> list[str]:
     """Return a real address for every clinical reading of the map, with something to read behind each."""
     note, _ = served.note(CANARY)
+    sign_log(served.clinic)
     draft = uuid4()
     review = served.clinic.emergency(served.clinic.hire(T, "Kim Vale")[0], served.client_id)
     text = {"kind": "progress", "format": "free", "sections": {"text": CANARY}}
@@ -65,6 +67,7 @@ def readings(served: Served) -> list[str]:
             path = path.replace("<uuid:draw_id>", str(drawn))
             path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             path = path.replace("<uuid:review_id>", str(review))
+            path = path.replace("<path:tile>", "000.p/1")
             assert "<" not in path, "give the new address something to read"
             found.append(path)
     return found
@@ -83,7 +86,11 @@ def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) 
         before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
         answered = served.call("GET", path, by=reader_of(path))
         assert answered.status_code == 200, path
-        shown = [client for client in (served.client_id, other) if str(client) in path + answered.text]
+        shown = [
+            client
+            for client in (served.client_id, other)
+            if str(client) in path + answered.data.decode("utf-8", "replace")
+        ]
         after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
         assert after[0] == before[0] + (served.client_id in shown), path
         assert after[1] == before[1] + (other in shown), path

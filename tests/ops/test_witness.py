@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from ops.exits import CommandFailed
 from ops.settings import Bind
-from ops.witness_folder import WitnessFolder
+from ops.witness_folder import KnownLog, WitnessFolder
 from ops.witness_server import AT_ONCE, MAX_BODY_BYTES, PATH, WitnessServer
 from records.checkpoint import LogKey, log_verifier, verify_cosignature
 from records.errors import ForkedLog, UnknownItem
@@ -171,12 +172,20 @@ def test_a_connection_carries_several_requests(address: tuple[str, int]) -> None
             assert answer.status == status
 
 
-def test_of_requests_at_once_those_that_are_signed_form_one_history(
-    address: tuple[str, int], witness: WitnessFolder
-) -> None:
-    assert post(address, asked(0, 3))[0] == 200
+class SlowToKeep(WitnessFolder):
+    """A witness on a slow disk, so that requests meet between judging and keeping."""
+
+    def keep(self, origin: str, known: KnownLog) -> None:
+        time.sleep(0.05)
+        super().keep(origin, known)
+
+
+def test_of_requests_at_once_those_that_are_signed_form_one_history(tmp_path: Path) -> None:
+    made(tmp_path / "witness")
+    witness = SlowToKeep(tmp_path / "witness", lambda: NOW)
     sizes = list(range(4, 12)) * 2
-    with ThreadPoolExecutor(8) as pool:
+    with listening(witness) as address, ThreadPoolExecutor(8) as pool:
+        assert post(address, asked(0, 3))[0] == 200
         answers = list(pool.map(lambda size: (size, *post(address, asked(3, size))), sizes))
 
     signed_sizes = [size for size, status, _, _ in answers if status == 200]
