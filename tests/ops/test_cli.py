@@ -75,7 +75,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness cosign",
         "bench",
     }
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 17
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
