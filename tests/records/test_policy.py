@@ -59,6 +59,10 @@ episode.phase             therapist:team
 goal.change               therapist:team
 goal.rate                 therapist:team
 goal.set                  therapist:team
+log.entries               operator:any:HCOMPL privacy_officer:any:HCOMPL
+log.read                  administrator:any front_desk:any operator:any privacy_officer:any records_clerk:any
+log.read                  supervisor:any therapist:any
+log.witness               administrator:any operator:any privacy_officer:any
 note.addend               therapist:team
 note.amend                therapist:team
 note.draft                supervisor:emergency therapist:team therapist:emergency
