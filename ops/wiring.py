@@ -273,13 +273,7 @@ def open_clinic(
         IntegrityFailure: what staff and clinic streams hold is not what was written, or the log is not the one that was
             signed.
     """
-    paths = Paths(data)
-    format_file = data / "FORMAT"
-    if not format_file.exists():
-        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
-    if format_file.read_text().strip() != FORMAT:
-        raise NotInitialised("the data directory is of another format")
-    deployment_id = uuid.UUID((data / "deployment").read_text().strip())
+    paths, deployment_id = Paths(data), deployment_of(data)
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
@@ -300,6 +294,20 @@ def open_clinic(
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     return Clinic(service, Drafts(service, store), store, keyring, paths, roster, audit_index, signer, guard)
+
+
+def deployment_of(data: Path) -> uuid.UUID:
+    """Return the id of the clinic in a directory.
+
+    Raises:
+        NotInitialised: no clinic here, or one of another format.
+    """
+    format_file = data / "FORMAT"
+    if not format_file.exists():
+        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
+    if format_file.read_text().strip() != FORMAT:
+        raise NotInitialised("the data directory is of another format")
+    return uuid.UUID((data / "deployment").read_text().strip())
 
 
 def require_whole(store: Store, alarm: Alarm) -> None:

@@ -85,7 +85,7 @@ def _rows(bench: Bench, clinic: BenchClinic, engine: str) -> Iterator[Measured]:
             finally:
                 clinic.service._store = store
 
-        once, doubled = take_turns(bench.rounds, lambda turn=turn: turn(store), lambda turn=turn: turn(twice))  # type: ignore[misc]
+        once, doubled = take_turns(bench.rounds, lambda turn=turn: turn(store), lambda turn=turn: turn(twice))  # type: ignore[misc]  # the lambdas bind their turn by default
         more = statistics.median(b.median_ms / a.median_ms for a, b in zip(once, doubled, strict=True)) - 1
         beside = f"half of the writes within {statistics.median(one.median_ms for one in once):.2f} ms"
         yield Measured(f"ledger-row-{engine}-{threads}-threads", more, beside)

@@ -6,88 +6,29 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from records.checkpoint import Checkpoint, epoch_of, origin_of, verify_checkpoint
+from records.checkpoint import epoch_of
 from records.epoch import EpochBody, RestoreBody, decode
 from records.errors import IntegrityFailure, KeyMissing, LedgerMismatch, NotStored, OutcomeUnknown
-from records.followed_log import FollowedLog
-from records.genesis import begin_log, declare_restore, follow_all
+from records.genesis import declare_restore
 from records.key_provider import KeyFileProvider
 from records.ledger import Kind, decode_entry
 from records.merkle import root
 from records.scrub import scrub
-from records.signer import EPOCH_SECONDS, Signer
+from records.signer import EPOCH_SECONDS
 from records.signer_state import SignerState
 from records.store import Store
 from records.store.unit import Committed, Unit
-from tests.check import check_store
-from tests.engines import Engine, PostgresEngine
-from tests.units import access, event
-
-DEPLOYMENT = UUID("00000000-0000-4000-8000-0000000000d1")
-SECRET = bytes(range(32))
+from tests.engines import Engine
+from tests.signer_log import DEPLOYMENT, SECRET, Log
+from tests.units import event
 
 
 class Broken(Exception):
     """The process ended here."""
-
-
-class Log:
-    """A log with its genesis, a signer, and ways to break both."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine = engine
-        self.monotonic = 0.0
-        self.alarms: list[tuple[str, dict[str, object]]] = []
-        key_file = folder / "root.key"
-        KeyFileProvider.create(key_file)
-        self.folder = folder / "signer"
-        self.state = SignerState(self.folder, DEPLOYMENT, KeyFileProvider(key_file))
-        self.store: Store = engine.open()
-        self.fingerprint = begin_log(self.store, self.state, DEPLOYMENT, SECRET, engine.clock)
-
-    def signer(self, store: Any = None, state: Any = None) -> Signer:
-        """Return a signer that begins from the disk, as after a start."""
-        return Signer(
-            store or self.store,
-            state or self.state,
-            DEPLOYMENT,
-            self.engine.clock,
-            lambda: self.monotonic,
-            lambda *alarm: self.alarms.append(alarm),
-        )
-
-    def write(self, count: int = 1) -> None:
-        """Write events of as many streams, and a reading."""
-        for _ in range(count):
-            self.store.commit(event(uuid4(), 0, 2))
-        self.store.commit(access(uuid4()))
-
-    def entries(self) -> list[bytes]:
-        """Return all entries."""
-        return [entry for _, entry in self.store.entries(-1, 1_000_000)]
-
-    def check(self) -> None:
-        """Hold everything that is stored to everything else, as somebody would who shares no state with the signer."""
-        check_store(self.store)
-        log = FollowedLog()
-        follow_all(log, self.store)
-        assert log.trust.fingerprint == self.fingerprint
-        row = self.store.checkpoint()
-        assert row is not None
-        entries = self.entries()
-        epochs = {decoded.epoch: decoded.next_keys for decoded in (decode(body) for _, body in self.store.bodies())}
-        for kept in self.store.checkpoints():
-            stated = verify_checkpoint(kept.note, log.trust.log, epochs)
-            assert stated == Checkpoint(origin_of(DEPLOYMENT), kept.size, root(entries[: kept.size]))
-            below = [index for index, _ in self.store.bodies() if index < kept.size]
-            assert epoch_of(kept.note) == len(below) - 1
-        for tile in log.tiles:
-            if (tile.n + 1) * 256 ** (tile.level + 1) <= row.size:
-                assert self.store.tile(tile.level, tile.n) == tile.hashes
 
 
 class FaultyState:
@@ -228,7 +169,7 @@ def test_an_epoch_in_one_batch_with_others_states_exactly_what_stands_below_it(l
                 log.write()
             return log.store.commit(unit)
 
-    signer._store = Crowded()  # type: ignore[assignment]
+    signer._store = Crowded()  # type: ignore[assignment]  # it stands in for the store
     signer.turn_epoch()
     assert log.store.bodies()[-1][0] == 7
 
@@ -501,50 +442,3 @@ def test_nobody_declares_a_restore_without_the_recovery_key(log: Log) -> None:
         declare_restore(log.store, log.state, DEPLOYMENT, bytes(32), 0, log.engine.clock)
     assert log.entries() == before
     log.signer().flush()
-
-
-# --- who signs, where many may
-
-
-@pytest.mark.postgres
-def test_one_process_signs_and_the_next_takes_the_lead_with_its_state(
-    postgres_engine: PostgresEngine, tmp_path: Path
-) -> None:
-    (tmp_path / "keys").mkdir()
-    log = Log(postgres_engine, tmp_path / "keys")
-    first, other = log.signer(), postgres_engine.open()
-    second = log.signer(other)
-    assert (first.leads, second.leads) == (True, False)
-    log.write()
-    second.flush()
-    assert second.lag()[0] == 3, "whoever does not lead signs nothing"
-    second.turn_epoch()
-    first.flush()
-    assert (second.lag()[0], second.signed_size) == (0, 4)
-    log.store.close()
-    log.store = other
-    log.write()
-    second.flush()
-    assert second.leads
-    assert second.signed()[0] == 7
-    log.check()
-
-
-@pytest.mark.postgres
-def test_a_lead_that_was_lost_is_not_believed_in(postgres_engine: PostgresEngine, tmp_path: Path) -> None:
-    (tmp_path / "keys").mkdir()
-    log = Log(postgres_engine, tmp_path / "keys")
-    first = log.signer()
-    postgres_engine.outside(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    other = postgres_engine.open()
-    second = log.signer(other)
-    assert second.leads
-    log.write()
-    first.flush()
-    assert not first.leads
-    second.flush()
-    assert second.signed()[0] == 4
-    log.check()
