@@ -87,8 +87,6 @@ def reads(
     """
     action = view if isinstance(view, str) else view.action
     schema = query()
-    is_struct = isinstance(document, type) and issubclass(document, msgspec.Struct)
-    described = schema_of(document, *(("next",) if places else ())) if is_struct else document
 
     def wrap(function: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(function)
@@ -100,8 +98,7 @@ def reads(
             try:
                 purpose = headers.purpose_of_use(request)
                 form = JSON if forms is None else accepted(request)
-                if purpose is Purpose.ETREAT or headers.pleads(request):
-                    asked = asked._replace(plea=headers.plea(request, purpose))
+                asked = _with_plea(asked, purpose)
                 parameters = read_query(schema)
                 scope = _scope(action, client_id, asked, parameters)
                 if "cursor" in parameters and places is not None:
@@ -113,7 +110,7 @@ def reads(
         operation = describe_reading(
             function,
             query,
-            described,
+            _described(document, paged=places is not None),
             names=finds or bool(set(function.__annotations__) - {"reading", "return"}),
             tagged=tagged,
             forms=forms is not None,
@@ -279,6 +276,18 @@ def _understand(asked: Request, schema: Schema | None, most_bytes: int) -> tuple
         except ValidationError as error:
             raise Unacceptable("invalid-content", faults(error.messages, schema, "")) from None
     return asked._replace(if_match=version), content
+
+
+def _with_plea(asked: Request, purpose: Purpose) -> Request:
+    if purpose is Purpose.ETREAT or headers.pleads(request):
+        return asked._replace(plea=headers.plea(request, purpose))
+    return asked
+
+
+def _described(document: type[msgspec.Struct] | Any, *, paged: bool) -> Any:
+    if isinstance(document, type) and issubclass(document, msgspec.Struct):
+        return schema_of(document, *(("next",) if paged else ()))
+    return document
 
 
 def _scope(action: str, client_id: UUID | None, asked: Request, parameters: Mapping[str, Any]) -> tuple[str, ...]:

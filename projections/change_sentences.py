@@ -19,6 +19,17 @@ CHANGES: dict[str, str] = {
     "account.created": "opened an account for {person} as {detail}",
     "account.role_changed": "gave {person} the role of {detail}",
     "account.disabled": "closed the account of {person}",
+    "account.ties_recorded": "recorded how {person} is tied to clients",
+    "second_factor.enrolled": "gave {person} a new second factor",
+    "second_factor.used": "gave a right one-time code",
+    "second_factor.refused": "gave a wrong one-time code",
+    "emergency.granted": "asked to open a record in an emergency ({detail})",
+    "emergency.approved": "confirmed an emergency access of {person}",
+    "emergency.opened": "opened a record in an emergency",
+    "review.opened": "caused a review of what {person} did in an emergency ({detail})",
+    "review.closed": "closed the review of what {person} did in an emergency: {detail}",
+    "spot_check.drawn": "drew a spot check",
+    "spot_check.decided": "decided on a reading of a spot check: {detail}",
     "token.issued": "issued a sign-in token to {person}",
     "token.revoked": "took back a sign-in token of {person}",
     "care_team.member_added": "put {person} into the client's care team, {detail}",
@@ -38,17 +49,16 @@ def person_of(recorded: Recorded) -> str | None:
 
 
 def detail_of(recorded: Recorded) -> str | None:
-    """Return the role or the part that was given, as a code, or None."""
-    event = recorded.event
-    given = getattr(event, "role", None) or getattr(event, "part", None)
-    return None if given is None else str(given)
+    """Return the role, the part, the outcome or the ground that was given, as a code, or None."""
+    given = (getattr(recorded.event, name, None) for name in ("role", "part", "outcome", "ground"))
+    return next((str(code) for code in given if code is not None), None)
 
 
 def change_sentence(recorded: Recorded, name_of: Callable[[str], str], zone: ZoneInfo) -> str:
     """Return one sentence for a change."""
     topic, at = topic_of(recorded.event), recorded.recorded_at.astimezone(zone)
     person, detail = person_of(recorded) or "nobody", detail_of(recorded) or ""
-    words = PARTS.get(detail, detail.replace("_", " "))
+    words = PARTS.get(detail, detail.replace("_", " ").replace("-", " "))
     what = CHANGES.get(topic, topic.replace(".", " ").replace("_", " "))
     done = what.format(person=name_of(person), detail=words)
     return f"{name_of(recorded.event.entered_by)} {done} on {at.day} {at:%B %Y} at {at:%H:%M}."

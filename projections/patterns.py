@@ -83,7 +83,7 @@ class Treated(NamedTuple):
 People = Mapping[str, Person]
 Clients = Mapping[UUID, Treated]
 
-SHOWS_MANY = frozenset({"client.list", "caseload.view", "audit.view"})
+SHOWS_MANY = frozenset({"client.list", "caseload.view", "audit.view", "review.list", "review.view"})
 """Readings that show many clients at once; each client has an entry all the same."""
 WINDOW = timedelta(hours=1)
 _ATTEMPTS = ("relation", "role")

@@ -34,6 +34,7 @@ from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
 from records.store.sqlite_proofs import insert_bodies, write_proofs
 from records.store.sqlite_rows import CACHED_STATEMENTS, count_present, insert_rows, select_in
+from records.store.stream_ends import StreamEnds
 from records.store.unit import (
     AuditRow,
     CheckpointRow,
@@ -51,7 +52,6 @@ from records.store.unit import (
 )
 
 READERS = 8
-REMEMBERED_HEADS = 50_000
 BUSY_TIMEOUT_SECONDS = 5.0
 _LAST_VERSION = 2**63 - 1
 _KNOWN = "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest"
@@ -98,10 +98,7 @@ class SqliteStore(Store):
         self._recorder = LedgeredRecorder(SQLiteDatastore(str(path)))
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Semaphore(READERS)
-        # Where streams end, as committed. It is moved under its lock, and read without one.
-        self._heads: dict[UUID, StreamHead] = {}
-        self._heads_lock = threading.Lock()
-        self._batches = 0
+        self._ends = StreamEnds()
         self._writer = None if read_only else _connect_writer(path)
         self._group = GroupCommit(self._write_batch)
         # None where a commit failed half way: then the database is asked before the next batch.
@@ -161,15 +158,9 @@ class SqliteStore(Store):
             _commit(writer)
         except OutcomeUnknown:
             self._committed = None
-            with self._heads_lock:
-                self._batches += 1
-                self._heads.clear()
+            self._ends.forget()
             raise
-        with self._heads_lock:
-            self._batches += 1
-            if len(self._heads) > REMEMBERED_HEADS:
-                self._heads.clear()
-            self._heads.update(plan.heads)
+        self._ends.move(plan.heads)
         self._committed = plan.head
         return plan.outcomes
 
@@ -180,7 +171,7 @@ class SqliteStore(Store):
         for unit in units:
             for append in unit.appends:
                 if append.stream not in heads:
-                    heads[append.stream] = self._heads.get(append.stream) or _stream_head(writer, append.stream)
+                    heads[append.stream] = self._ends.get(append.stream) or _stream_head(writer, append.stream)
         keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
         known = {row[0]: _idempotency_row(row) for row in select_in(writer, f"{_KNOWN} IN", keys)}
         plan = Plan(self._committed, heads, known, self._now_us())
@@ -251,10 +242,10 @@ class SqliteStore(Store):
 
         Cost: nothing where this process wrote or read the stream's last event and nothing newer is asked for.
         """
-        known = self._heads.get(stream)
+        known = self._ends.get(stream)
         if known is not None and after >= known.version:
             return []
-        batches = self._batches
+        mark = self._ends.mark()
         name = stream.bytes
         with self._reader() as reader:
             chain = reader.execute(
@@ -271,17 +262,9 @@ class SqliteStore(Store):
                 (stream.hex, after, after + len(chain)),
             ).fetchall()
         rows = join_rows(chain, states, after)
-        if upto is None and known is None:
-            self._remember(stream, StreamHead(rows[-1].version, entry_hash(rows[-1].entry)), batches)
+        if self._writer is not None and upto is None and known is None:
+            self._ends.learn(stream, StreamHead(rows[-1].version, entry_hash(rows[-1].entry)), mark)
         return rows
-
-    def _remember(self, stream: UUID, head: StreamHead, batches: int) -> None:
-        """Keep where a stream was seen to end, unless a batch was committed since it was looked at."""
-        if self._writer is None:
-            return
-        with self._heads_lock:
-            if batches == self._batches and len(self._heads) < REMEMBERED_HEADS:
-                self._heads[stream] = head
 
     def entries(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Return entries after an index, in order."""

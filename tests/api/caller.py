@@ -149,7 +149,8 @@ def _paths() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     return [
         # The number of a tile has parts of its own; every other part of an address has no slash.
         (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path).replace(r"\{tile\}", ".+"))), methods)
-        for path, methods in openapi_document()["paths"].items()
+        # A concrete path comes before a templated one (OpenAPI, Path Templating).
+        for path, methods in sorted(openapi_document()["paths"].items(), key=lambda item: item[0].count("{"))
     ]
 
 

@@ -80,9 +80,15 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness request",
         "witness accept",
         "witness submit",
+        "patterns",
+        "spot-checks draw",
+        "spot-checks list",
+        "spot-checks decide",
+        "disclosures letter",
+        "user ties",
         "bench",
     }
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 22
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -28,6 +28,7 @@ audit.spot_checks         operator:any:HCOMPL privacy_officer:any:HCOMPL
 audit.view                operator:any:HCOMPL privacy_officer:any:HCOMPL
 care_team.change          administrator:any front_desk:any operator:any therapist:team
 care_team.join            supervisor:emergency therapist:emergency
+breach.review             supervisor:supervises therapist:team
 caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
 client.access_report      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
@@ -55,7 +56,9 @@ emergency.grant           supervisor:any therapist:any
 emergency.open            supervisor:any therapist:any
 episode.close             front_desk:any therapist:team
 episode.open              front_desk:any therapist:team
+episode.protocol          therapist:team
 episode.phase             therapist:team
+goal.error                therapist:team
 goal.change               therapist:team
 goal.rate                 therapist:team
 goal.set                  therapist:team
@@ -75,10 +78,12 @@ review.close              privacy_officer:any supervisor:any
 review.list               privacy_officer:any:HCOMPL supervisor:any:HCOMPL
 review.view               privacy_officer:any:HCOMPL supervisor:any:HCOMPL
 risk.assess               supervisor:supervises supervisor:emergency therapist:team therapist:emergency
+risk.error                supervisor:supervises therapist:team
 risk.clear                supervisor:supervises therapist:team
 second_factor.enrol       administrator:any operator:any
 second_factor.use         privacy_officer:any supervisor:any therapist:any
 session.attend            front_desk:any therapist:team
+session.error             therapist:team
 session.book              front_desk:any therapist:team
 session.cancel            front_desk:any therapist:team
 session.hold              therapist:team
