@@ -20,13 +20,17 @@ from ops.live_log import LiveLog, Tables, open_tables
 from ops.live_schema import check_schema
 from ops.live_signer import check_position, own_fingerprint, signer_state, watching
 from ops.live_tables import check_tables
-from ops.live_views import check_client, check_keys, check_views
+from ops.live_views import StatedReport, check_client, check_keys, check_views
 from ops.settings import Settings
 from ops.verify import Policy, Report, VerificationError, Verifier
 
 
 def verify_clinic(
-    settings: Settings, policy: Policy, client: UUID | None, progress: Callable[[int, int], None]
+    settings: Settings,
+    policy: Policy,
+    client: UUID | None,
+    progress: Callable[[int, int], None],
+    stated: StatedReport | None = None,
 ) -> Report:
     """Verify the clinic that the settings name.
 
@@ -35,6 +39,7 @@ def verify_clinic(
         policy: what is known from elsewhere.
         client: a client whose access stream is to be held against the log too.
         progress: told entries done and entries in all.
+        stated: an access report of this client that was kept, to be held against the log.
 
     Raises:
         NotStored: the database cannot be read.
@@ -49,12 +54,15 @@ def verify_clinic(
         try:
             pinned = policy._replace(genesis=policy.genesis or own_fingerprint(state, log))
             ((size,),) = tables.select("SELECT count(*) FROM ledger")
-            verifier = Verifier(log, watching(pinned, position), lambda done: progress(done, size))
+            watched = watching(pinned, position)
+            if stated is not None and stated.complete_up_to.checkpoint is not None:
+                watched = watched._replace(sizes=watched.sizes | {stated.complete_up_to.checkpoint.size})
+            verifier = Verifier(log, watched, lambda done: progress(done, size))
             verifier.run()
             check_position(verifier, position)
             _check_beside(settings, tables, verifier)
             if client is not None:
-                check_client(settings, verifier, client)
+                check_client(settings, verifier, client, stated)
         except VerificationError as error:
             return verifier.report(error)
         return verifier.report(None)

@@ -4,7 +4,8 @@
    erasure. None that the log destroyed is there any more.
 2. Every reading opens. The audit index, as far as it goes, holds one row for each, and says what it says.
 3. Each sealed row of a view or of the roster that opens is the fold of the events that it includes.
-4. A client's access stream is dense and ends where the log says; each entry opens, and names this client.
+4. A client's access stream is dense and ends where the log says; each entry opens, and names this client. An access
+   report that was kept says how many there were up to a place and to a checkpoint: so it must still be.
 
 Rows of views that do not open are no evidence and are folded anew when they are next used; they are a warning.
 """
@@ -12,10 +13,14 @@ Rows of views that do not open are no evidence and are folded anew when they are
 from __future__ import annotations
 
 import time
+from base64 import b64encode
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from ops.live_log import Tables
 from ops.opening import open_from
@@ -153,8 +158,38 @@ def _check_rows(clinic: Clinic, snapshot: Snapshot[Any]) -> int:
     return unread
 
 
-def check_client(settings: Settings, verifier: Verifier, client: UUID) -> None:
+class StatedCheckpoint(msgspec.Struct, frozen=True):
+    """The checkpoint that an access report names: its size, its root in base64, and how many readings it covers."""
+
+    size: int
+    root: str
+    entries: int
+
+
+class StatedUpTo(msgspec.Struct, frozen=True):
+    """Up to where an access report says that it is complete."""
+
+    log: UUID
+    index: int
+    checkpoint: StatedCheckpoint | None = None
+
+
+class StatedReport(msgspec.Struct, frozen=True):
+    """What an access report that somebody kept says of its own completeness; the rest of it is not read."""
+
+    client_id: UUID
+    entries: int
+    complete_up_to: StatedUpTo
+
+
+def check_client(settings: Settings, verifier: Verifier, client: UUID, stated: StatedReport | None = None) -> None:
     """Take step 4, and add what was found to the counts.
+
+    Args:
+        settings: the clinic.
+        verifier: a run over its whole log.
+        client: whose access stream is checked.
+        stated: an access report that was kept; what it says must still be so.
 
     Raises:
         AlteredReading: see the module.
@@ -175,8 +210,28 @@ def check_client(settings: Settings, verifier: Verifier, client: UUID) -> None:
             raise AlteredReading(
                 f"The log holds {version} readings of this client, and {len(found)} can be told.", last
             )
+        if stated is not None:
+            if (stated.client_id, stated.complete_up_to.log) != (client, clinic.service.streams.deployment_id):
+                raise AlteredReading("The report that was kept is of another client, or of another clinic's log.")
+            _check_stated(verifier, stated, [recorded.index for recorded in found])
         verifier.counts["client_readings"] = version
         verifier.counts["client_events"] = verifier.heads.get(client.bytes, (0, b"", 0))[0]
+
+
+def _check_stated(verifier: Verifier, stated: StatedReport, indexes: list[int]) -> None:
+    up_to = stated.complete_up_to
+    counted = [(up_to.index, stated.entries)]
+    if up_to.checkpoint is not None:
+        size = up_to.checkpoint.size
+        root = verifier.roots.get(size)
+        if root is None or b64encode(root).decode() != up_to.checkpoint.root:
+            raise AlteredReading(f"The checkpoint of size {size} that the report names is none of this log.")
+        counted.append((size - 1, up_to.checkpoint.entries))
+    for index, entries in counted:
+        held = bisect_right(indexes, index)
+        if held != entries:
+            what = f"The report counted {entries} readings of this client up to entry {index}; the log holds {held}"
+            raise AlteredReading(f"{what}.", index)
 
 
 @contextmanager

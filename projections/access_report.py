@@ -13,6 +13,7 @@ Source: AUDIT A1–A3, A6, A7, A11; EU C-579/21.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -27,9 +28,11 @@ from projections.pages import last_version, limit_of
 from records.access import AccessRecorded
 from records.actors import Purpose
 from records.catalogue import CATALOGUE
+from records.checkpoint import parse_signed_checkpoint
 from records.errors import UnknownClient
 from records.event import Event, Recorded, StreamKind
 from records.reader import Asked, Built, Reader
+from records.signed_note import encode_base64
 
 
 class AccessItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,16 +68,31 @@ class AccessItem(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class SignedUpTo(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint, and how many of the client's entries it covers: `wellkept verify --client --report` checks both.
+
+    Attributes:
+        size, root: the tree that was signed; the root is base64.
+        entries: how many of the client's entries lie below `size`.
+    """
+
+    size: int
+    root: str
+    entries: int
+
+
 class CompleteUpTo(msgspec.Struct, frozen=True, kw_only=True):
     """What a report is complete up to: in the log of this deployment, no entry of the client is missing until here.
 
     Attributes:
         log: the deployment whose log it is.
         index: the place in the ledger; -1 before the first entry.
+        checkpoint: the newest signed checkpoint, and what it covers; None where the log is not signed.
     """
 
     log: UUID
     index: int
+    checkpoint: SignedUpTo | None = None
 
 
 class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +166,9 @@ class AccessReportView:
             AccessReport(
                 client_id=client_id,
                 entries=total,
-                complete_up_to=CompleteUpTo(log=reader.deployment_id, index=position),
+                complete_up_to=CompleteUpTo(
+                    log=reader.deployment_id, index=position, checkpoint=_signed_up_to(reader, client_id)
+                ),
                 shown=sum(item.count for item in items) + len(gaps),
                 items=items,
                 gaps=gaps,
@@ -161,9 +181,20 @@ def _entries_up_to(reader: Reader, client_id: UUID, position: int) -> int:
     """Return how many entries of the client lie at or before a place of the ledger."""
     total = last_version(lambda after, upto: reader.access_events(client_id, after, upto))
     # Whoever read meanwhile is counted in the next report: number and place must belong together.
-    while total > 0 and reader.access_events(client_id, total - 1, total)[0].index > position:
-        total -= 1
-    return total
+    return bisect_right(
+        range(1, total + 1),
+        position,
+        key=lambda version: reader.access_events(client_id, version - 1, version)[0].index,
+    )
+
+
+def _signed_up_to(reader: Reader, client_id: UUID) -> SignedUpTo | None:
+    newest = reader.checkpoint()
+    if newest is None:
+        return None
+    stated, _ = parse_signed_checkpoint(newest.note)
+    covered = _entries_up_to(reader, client_id, stated.size - 1)
+    return SignedUpTo(size=stated.size, root=encode_base64(stated.root), entries=covered)
 
 
 def _newest_first(reader: Reader, client_id: UUID, newest: int) -> Iterator[Recorded]:

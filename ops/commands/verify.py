@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 import click
+import msgspec
 
 from ops import verify
 from ops.settings import Settings
@@ -53,6 +54,11 @@ class _Parsed(click.ParamType[object]):
 )
 @click.option("--quorum", type=click.IntRange(min=0), help="How many of the witnesses must have co-signed; else all.")
 @click.option("--client", type=click.UUID, help="Hold this client's access stream against the log, too.")
+@click.option(
+    "--report",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An access report of this client as JSON, kept from before: what it counted must still be so.",
+)
 @click.option("--require-anchor", is_flag=True, help="Fail where nothing from outside is known.")
 @json_option
 @pass_settings
@@ -66,26 +72,30 @@ def command(
     witnesses: tuple[verify.Witness, ...],
     quorum: int | None,
     client: UUID | None,
+    report: Path | None,
     require_anchor: bool,
     as_json: bool,
 ) -> None:
     """Verify this clinic's log, or BUNDLE (a folder or a zip) offline. Ends with 3 where something is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
+    if report is not None and client is None:
+        raise click.UsageError("--report is the access report of a client: name the client by --client.")
     wanted = len(witnesses) if quorum is None else quorum
     policy = verify.Policy(genesis, (), witnesses, wanted, require_anchor, int(time.time()))
     if bundle is not None:
-        report = verify.verify_bundle(bundle, policy, checkpoints)
+        found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
-        report = _live(settings, policy, checkpoints, client)
-    click.echo(verify.render_json(report) if as_json else verify.render(report), nl=False)
-    context.exit(report.exit)
+        found = _live(settings, policy, checkpoints, client, report)
+    click.echo(verify.render_json(found) if as_json else verify.render(found), nl=False)
+    context.exit(found.exit)
 
 
 def _live(
-    settings: Settings, policy: verify.Policy, checkpoints: tuple[Path, ...], client: UUID | None
+    settings: Settings, policy: verify.Policy, checkpoints: tuple[Path, ...], client: UUID | None, report: Path | None
 ) -> verify.Report:
     from ops.live_verify import verify_clinic
+    from ops.live_views import StatedReport
     from ops.wiring import deployment_of
 
     deployment_of(settings.data)
@@ -93,8 +103,14 @@ def _live(
         outside = (*verify.read_outside(checkpoints), *_anchored(settings.anchor))
     except verify.VerificationError as error:
         return verify.failed(error)
+    stated = None
+    if report is not None:
+        try:
+            stated = msgspec.json.decode(report.read_bytes(), type=StatedReport)
+        except msgspec.MsgspecError as error:
+            raise click.UsageError("--report is no access report as JSON.") from error
     with progress_bar("verifying") as progress:
-        return verify_clinic(settings, policy._replace(outside=outside), client, progress)
+        return verify_clinic(settings, policy._replace(outside=outside), client, progress, stated)
 
 
 def _anchored(anchor: Path | None) -> tuple[verify.Checkpoint, ...]:

@@ -43,9 +43,12 @@ CHECKS = {
 NOT_THERAPISTS = {
     "GET /v1/audit": Role.PRIVACY_OFFICER,
     "POST /v1/audit": Role.PRIVACY_OFFICER,
+    "GET /v1/audit/reviews": Role.PRIVACY_OFFICER,
+    "POST /v1/audit/reviews/{review_id}": Role.PRIVACY_OFFICER,
     "GET /v1/audit/spot-checks": Role.PRIVACY_OFFICER,
     "POST /v1/audit/spot-checks/{draw_id}": Role.PRIVACY_OFFICER,
     "GET /v1/clients/{client_id}/disclosures": Role.RECORDS_CLERK,
+    "GET /v1/log/tile/entries": Role.PRIVACY_OFFICER,
 }
 """Where an operation is that no therapist may do → who asks in every second of their turns, so that it is reached."""
 TILE = "tile"
