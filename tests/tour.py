@@ -41,6 +41,7 @@ DIFFERS = (
     (re.compile(r"\d{1,2} [A-Z][a-z]+ \d{4}(?:, between \d\d:\d\d and \d\d:\d\d| at \d\d:\d\d)"), "WHEN"),
     (re.compile(r'"request_id":"[0-9a-f]{32}"'), "REQUEST"),
     (re.compile(r"wk_[A-Za-z0-9_-]{20,}"), "TOKEN"),
+    (re.compile(r"\b[0-9a-f]{4}(?: [0-9a-f]{4}){15,16}\b"), "GROUPS"),
 )
 
 
