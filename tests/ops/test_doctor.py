@@ -138,11 +138,11 @@ LAST = "rowid = (SELECT MAX(rowid) FROM stored_events)"
     "statement",
     [
         f"DELETE FROM stored_events WHERE {LAST}",
-        f"UPDATE stored_events SET state = substr(state, 1, length(state) - 1) || x'00' WHERE {LAST}",
+        f"UPDATE stored_events SET state = CAST(substr(state, 1, length(state) - 8) || zeroblob(8) AS BLOB) WHERE {LAST}",
         f"UPDATE stored_events SET state = x'00' || substr(state, 5, 16) || zeroblob(32) WHERE {LAST}",
         "DELETE FROM ledger WHERE idx = 3",
         "UPDATE ledger SET entry = (SELECT entry FROM ledger WHERE idx = 4) WHERE idx = 3",
-        "UPDATE ledger SET entry = substr(entry, 1, 156) || x'7f' WHERE idx = 3",
+        "UPDATE ledger SET entry = CAST(substr(entry, 1, 149) || zeroblob(8) AS BLOB) WHERE idx = 3",
         "UPDATE ledger SET entry = x'00' WHERE idx = 3",
     ],
 )

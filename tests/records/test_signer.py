@@ -284,8 +284,8 @@ def triggers(engine: Engine) -> dict[str, str]:
 
 
 FLIPPED = {
-    "sqlite": "substr(entry, 1, 100) || x'ff' || substr(entry, 102)",
-    "postgres": "overlay(entry placing '\\xff'::bytea from 101 for 1)",
+    "sqlite": "CAST(substr(entry, 1, 100) || zeroblob(8) || substr(entry, 109) AS BLOB)",
+    "postgres": "overlay(entry placing '\\x0000000000000000'::bytea from 101 for 8)",
 }
 DAMAGE = {
     "an entry that was signed is altered": ("UPDATE ledger SET entry = {flipped} WHERE idx = 2", 1),

@@ -114,7 +114,7 @@ SWALLOW = {
 }
 ALTER = {
     "sqlite": "CREATE TRIGGER thief AFTER INSERT ON {table} BEGIN"
-    " UPDATE {table} SET {column} = substr({column}, 1, 100) || x'00' || substr({column}, 102)"
+    " UPDATE {table} SET {column} = CAST(substr({column}, 1, 100) || zeroblob(8) || substr({column}, 109) AS BLOB)"
     " WHERE rowid = NEW.rowid; END",
     "postgres": "CREATE FUNCTION thief() RETURNS trigger LANGUAGE plpgsql AS"
     " 'BEGIN NEW.{column} := set_byte(NEW.{column}, 120, get_byte(NEW.{column}, 120) # 1); RETURN NEW; END';"
