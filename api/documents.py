@@ -19,7 +19,7 @@ from api.concept import Concept
 from api.door import public
 from api.problems import ROWS, Unacceptable
 from records.actors import Role
-from records.policy import TABLE, Grant
+from records.policy import TABLE, in_words
 
 DOCUMENT = "wellkept-openapi"
 STYLE = (
@@ -70,16 +70,8 @@ def show_problem(name: str) -> Response:
 @public("text/html", HTML)
 def show_policy() -> Response:
     """Show who may do what, in which relation to the client, for which purpose."""
-    rows = [(action, *(_cell(grants.get(role)) for role in Role)) for action, grants in TABLE.items()]
+    rows = [(action, *(in_words(grants.get(role)) or "no" for role in Role)) for action, grants in TABLE.items()]
     return _page("Who may do what", _table(("Action", *(role.value for role in Role)), rows))
-
-
-def _cell(grant: Grant | None) -> str:
-    if grant is None:
-        return "no"
-    relations = " or ".join(sorted(relation.value for relation in grant.relations)) or "any relation"
-    purposes = ", ".join(sorted(purpose.value for purpose in grant.purposes))
-    return f"{relations} ({purposes})" if purposes else relations
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -29,7 +29,7 @@ from records import errors
 from records.actors import Role
 from records.catalogue import CATALOGUE
 from records.event import Event
-from records.policy import TABLE, Grant
+from records.policy import TABLE, in_words
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
@@ -122,7 +122,7 @@ def log_page() -> str:
 
 def policy_page() -> str:
     """Return the page of the policy table."""
-    rows = [(f"`{action}`", *(_grant(grants.get(role)) for role in Role)) for action, grants in TABLE.items()]
+    rows = [(f"`{action}`", *(in_words(grants.get(role)) for role in Role)) for action, grants in TABLE.items()]
     return _page(
         "Who may do what",
         "An act that is not here is forbidden to everybody. `team` and `supervises` are relations to the client;"
@@ -152,15 +152,6 @@ def write_pages(folder: Path) -> None:
 
 def _unused(used: bool) -> str:
     return "" if used else " Accepted; nothing in this version uses it."
-
-
-def _grant(grant: Grant | None) -> str:
-    if grant is None:
-        return ""
-    relations = "/".join(sorted(relation.value for relation in grant.relations)) or "yes"
-    purposes = "/".join(sorted(purpose.value for purpose in grant.purposes))
-    told = f"{relations} {purposes}".strip()
-    return f"{told}, emergency {'ETREAT' if purposes else ''}".strip() if grant.emergency else told
 
 
 def _commands(context: click.Context) -> Iterator[click.Context]:

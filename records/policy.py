@@ -179,3 +179,15 @@ def needs_relation(action: str, role: Role) -> bool:
     """Tell whether the role's grant of the action depends on the client's care team."""
     grant = TABLE.get(action, {}).get(role)
     return grant is not None and bool(grant.relations)
+
+
+def in_words(grant: Grant | None) -> str:
+    """Return a grant for people, such as `team (TREAT) or emergency (ETREAT)`; empty where there is none."""
+    if grant is None:
+        return ""
+    relations = " or ".join(sorted(relation.value for relation in grant.relations)) or "any relation"
+    purposes = ", ".join(sorted(purpose.value for purpose in grant.purposes))
+    usual = f"{relations} ({purposes})" if purposes else relations
+    if not grant.emergency:
+        return usual
+    return f"{usual} or emergency ({Purpose.ETREAT.value})" if purposes else f"{usual} or emergency"

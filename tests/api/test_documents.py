@@ -9,6 +9,8 @@ import jsonschema_rs
 import pytest
 
 from api.app import openapi_document
+from records.actors import Relation, Role
+from records.policy import TABLE
 from tests.api.caller import Served, validator
 
 OPERATIONS = [
@@ -81,3 +83,19 @@ def test_what_is_sent_takes_no_unknown_fields() -> None:
     bodies = [schema for name, schema in schemas.items() if name.endswith("Body")]
     assert len(bodies) >= 15
     assert all(schema["additionalProperties"] is False for schema in bodies)
+
+
+def test_the_page_of_the_policy_tells_every_grant(served: Served) -> None:
+    page = served.http.get("/policy").text
+    rows = {row.split("<", 1)[0]: row for row in page.split("<tr><td>")[1:]}
+    assert set(rows) == set(TABLE)
+    for action, grants in TABLE.items():
+        cells = [cell.partition("</td>")[0] for cell in rows[action].split("<td>")[1:]]
+        for role, cell in zip(Role, cells, strict=True):
+            grant = grants.get(role)
+            assert (cell == "no") is (grant is None), (action, role)
+            if grant is not None:
+                opens = grant.emergency or Relation.EMERGENCY in grant.relations
+                assert ("emergency" in cell) is opens, (action, role)
+                assert all(relation.value in cell for relation in grant.relations), (action, role)
+                assert all(purpose.value in cell for purpose in grant.purposes), (action, role)

@@ -132,13 +132,14 @@ def without_triggers(outside: sqlite3.Connection, *statements: str) -> None:
 
 
 LAST = "rowid = (SELECT MAX(rowid) FROM stored_events)"
+ALTERED = "CAST(substr(state, 1, length(state) - 8) || zeroblob(8) AS BLOB)"
 
 
 @pytest.mark.parametrize(
     "statement",
     [
         f"DELETE FROM stored_events WHERE {LAST}",
-        f"UPDATE stored_events SET state = CAST(substr(state, 1, length(state) - 8) || zeroblob(8) AS BLOB) WHERE {LAST}",
+        f"UPDATE stored_events SET state = {ALTERED} WHERE {LAST}",
         f"UPDATE stored_events SET state = x'00' || substr(state, 5, 16) || zeroblob(32) WHERE {LAST}",
         "DELETE FROM ledger WHERE idx = 3",
         "UPDATE ledger SET entry = (SELECT entry FROM ledger WHERE idx = 4) WHERE idx = 3",
