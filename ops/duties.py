@@ -33,7 +33,7 @@ from records.ledger import from_microseconds
 from records.request import Request
 from records.signed_note import parse_vkey
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
-from records.staff import create_account, disable_account, issue_token, record_ties, revoke_token
+from records.staff import change_role, create_account, disable_account, issue_token, record_ties, revoke_token
 
 Progress = Callable[[int, int], None]
 """(done, of) → told while a long duty runs; `of` is 0 where it is not known."""
@@ -104,6 +104,12 @@ def _list_users(clinic: Clinic, request: Request, _: dict[str, Any], __: Progres
         }
         for record in accounts
     ]
+
+
+def _change_role(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    staff_id, role = _id(arguments["id"], "account"), Role(arguments["role"])
+    clinic.service.transact(staff_id, change_role, request, role=role)
+    return {"id": staff_id, "role": role}
 
 
 def _disable_user(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
@@ -283,6 +289,7 @@ def _id(text: str, kind: str) -> uuid.UUID:
 DUTIES: dict[str, Duty] = {
     "user.add": _add_user,
     "user.list": _list_users,
+    "user.role": _change_role,
     "user.disable": _disable_user,
     "user.ties": _record_ties,
     "user.reviewer": _name_second_reviewer,

@@ -16,7 +16,7 @@ ROLES = [role.value for role in Role if role is not Role.OPERATOR]
 
 @click.group("user")
 def command() -> None:
-    """Accounts: add, list and disable them; record how they are tied to clients."""
+    """Accounts: add, list and disable them, change their roles; record how they are tied to clients."""
 
 
 @command.command("add")
@@ -44,6 +44,19 @@ def list_(settings: Settings, as_json: bool) -> None:
         state = "disabled" if user["disabled"] else "open"
         rows.append((user["id"], user["role"], state, str(len(user["tokens"])), user["name"]))
     put(users, as_json, table(rows))
+
+
+@command.command("role")
+@data_option
+@click.argument("id")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="What the person is employed to do from now on.")
+@json_option
+@pass_settings
+def role(settings: Settings, id: str, role: str, as_json: bool) -> None:
+    """Give an account another role, from the next request on; the audit tells who did so."""
+    changed = perform(settings, "user.role", {"id": id, "role": role})
+    put(changed, as_json, changed["id"])
+    say(f"The account has the role {role}.")
 
 
 @command.command("disable")

@@ -71,6 +71,18 @@ def test_a_disabled_account_signs_nobody_in(data: Path) -> None:
     assert run("token", "issue", user, "--data", str(data)).exit_code == 1
 
 
+def test_another_role_holds_at_once_and_the_audit_tells_who_gave_it(data: Path) -> None:
+    user, token = add_user(data, "front_desk", "Ida Quillowby")
+    changed = run("user", "role", user, "--role", "therapist", "--data", str(data), "--json")
+    assert data_of(changed) == {"id": user, "role": "therapist"}
+    actor = signed_in(data, token)
+    assert actor is not None
+    assert actor.role is Role.THERAPIST
+    told = run("audit", "--data", str(data), "--source", "changes").stdout
+    assert f"operator:{pwd.getpwuid(os.getuid()).pw_name} gave Ida Quillowby the role of therapist on " in told
+    assert run("user", "role", str(uuid4()), "--role", "therapist", "--data", str(data)).exit_code == 1
+
+
 def test_a_revoked_token_signs_nobody_in(data: Path) -> None:
     user, token = add_user(data, "therapist")
     (account,) = data_of(run("user", "list", "--data", str(data), "--json"))

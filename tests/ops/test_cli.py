@@ -59,6 +59,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "user add",
         "user list",
         "user disable",
+        "user role",
         "user totp",
         "user reviewer",
         "token issue",
