@@ -13,6 +13,7 @@ A patch that no longer applies is out of date: break the promise anew in the cod
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ class Sabotage(NamedTuple):
         """Return the patch of this name."""
         path = Path(__file__).parent / f"{name}.patch"
         promise, tests = path.read_text("utf-8").splitlines()[:2]
-        return cls(path, promise.removeprefix("promise: "), tuple(tests.removeprefix("tests: ").split()))
+        return cls(path, promise.removeprefix("promise: "), tuple(shlex.split(tests.removeprefix("tests: "))))
 
 
 def copy_checkout(to: Path) -> Path:
