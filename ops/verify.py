@@ -67,12 +67,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 HASH_BYTES = 32
 ENTRY = struct.Struct(">7sBQ16sQ32s16sBI32s32s")
 ENTRY_BYTES = ENTRY.size
+HEAD = struct.Struct(">x16sQ")
+"""The leaf of a stream's last version, with the zero byte that RFC 6962 puts before."""
 ENTRY_MAGIC = b"WKLEAF\x01"
 ENTRIES_A_TILE = 256
 EVENT, ACCESS, KEY_CREATED, KEY_DESTROYED, EPOCH, PAYLOAD_PURGED, RESTORE = 1, 2, 3, 4, 5, 6, 7
 RECORD_KEY = 1
 """Key class of a client's record: the client is erased when none is left."""
 KEY_CLASSES = range(1, 7)
+_UNPACK, _SHA256 = ENTRY.unpack, hashlib.sha256
 ZEROS_16, ZEROS_32 = bytes(16), bytes(32)
 ED25519, COSIGNATURE_ED25519, ML_DSA_44 = 0x01, 0x04, 0x06
 """Signature types of C2SP signed-note and tlog-cosignature."""
@@ -295,6 +298,19 @@ class Frontier:
             full >>= 1
         self._subtrees.append(leaf)
         self.size += 1
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Take in the hashes of the next leaves; a whole tile in its place at once."""
+        if len(leaves) != ENTRIES_A_TILE or self.size % ENTRIES_A_TILE:
+            for leaf in leaves:
+                self.append(leaf)
+            return
+        root, full = tree_root(leaves), self.size // ENTRIES_A_TILE
+        while full & 1:
+            root = node_hash(self._subtrees.pop(), root)
+            full >>= 1
+        self._subtrees.append(root)
+        self.size += ENTRIES_A_TILE
 
     def root(self) -> bytes:
         """Return the root over all leaves so far."""
@@ -653,10 +669,8 @@ def verify_body(body: EpochBody, kind: int, signers: Keys, index: int) -> None:
 
 def heads_root(heads: dict[bytes, tuple[int, bytes, int]]) -> bytes:
     """Return the root over the sorted pairs of stream and last version. O(streams)."""
-    sha256 = hashlib.sha256
-    return tree_root(
-        [sha256(b"\x00" + stream + heads[stream][0].to_bytes(8, "big")).digest() for stream in sorted(heads)]
-    )
+    sha256, pack = hashlib.sha256, HEAD.pack
+    return tree_root([sha256(pack(stream, heads[stream][0])).digest() for stream in sorted(heads)])
 
 
 # --- disclosed events
@@ -887,6 +901,8 @@ class Verifier:
         self._epochs: list[tuple[Keys, int]] = []
         self._newest: Checkpoint | None = None
         self._tile: bytes | None = None
+        self._leaves: list[bytes] = []
+        self._disclosed, self._payloads = source.disclosed, 0
         self._odd_leaf: int | None = None
         self._newest_disclosed = self._newest_reading = -1
 
@@ -899,6 +915,7 @@ class Verifier:
         try:
             self._run()
         except VerificationError as error:
+            self._compare_tile()
             # [2] the entries are not those that were signed, and this is the first whose hash was published otherwise
             if self._odd_leaf is None or error.index is None:
                 raise
@@ -919,19 +936,43 @@ class Verifier:
         for checkpoint in self._policy.outside:
             self._outside.setdefault(checkpoint.size, []).append(checkpoint)
         due = self._own.keys() | self._outside.keys() | self._policy.sizes
+        take, signed = self._take, self._signed_size
         for index, entry, state in self._source.rows():
             # [2] dense
             if index != self.size:
                 missing = f"Entry {self.size} is missing." if index > self.size else f"Entry {index} stands twice."
                 raise NotDense(missing, min(index, self.size))
-            self._take(entry, state)
-            if index == self._signed_size:
+            take(entry, state)
+            if index == signed:
                 self._unsigned_us = self._last_us
+            if not self.size % ENTRIES_A_TILE:
+                self._end_tile()
             if self.size in due:
                 self._meet()
-            if self._progress is not None and not self.size % 4096:
-                self._progress(self.size)
+        self._compare_tile()
         self._finish()
+
+    def _end_tile(self) -> None:
+        self._compare_tile()
+        self.frontier.extend(self._leaves[self.frontier.size % ENTRIES_A_TILE :])
+        self._leaves.clear()
+        if self._progress is not None and not self.size % 4096:
+            self._progress(self.size)
+
+    def _compare_tile(self) -> None:
+        # [2] the published leaves: all at once, and one by one where they are not the same
+        if self._tile is None or self._tile == b"".join(self._leaves):
+            return
+        for place, leaf in enumerate(self._leaves):
+            if self._tile[32 * place : 32 * place + 32] not in (leaf, b""):
+                self._odd_leaf = self.frontier.size // ENTRIES_A_TILE * ENTRIES_A_TILE + place
+                break
+        self._tile = None
+
+    def _root(self) -> bytes:
+        """Return the root over the entries taken; the frontier takes leaves a tile at a time, or when it is asked."""
+        self.frontier.extend(self._leaves[self.frontier.size % ENTRIES_A_TILE : self.size % ENTRIES_A_TILE])
+        return self.frontier.root()
 
     def _take(self, entry: bytes, state: bytes | None) -> None:
         """Take in the next entry: steps 2 to 7."""
@@ -939,16 +980,14 @@ class Verifier:
         # [2] layout
         if len(entry) != ENTRY_BYTES:
             raise MalformedEntry(f"Entry {index} is not of the length of an entry.", index)
-        magic, kind, at_us, stream, version, previous, key, key_class, length, digest, _ = ENTRY.unpack(entry)
+        magic, kind, at_us, stream, version, previous, key, key_class, length, digest, _ = _UNPACK(entry)
         if magic != ENTRY_MAGIC or not EVENT <= kind <= RESTORE:
             raise MalformedEntry(f"Entry {index} is not of the format of an entry.", index)
-        leaf = hashlib.sha256(b"\x00" + entry).digest()
-        # [2] the published leaf
-        place = index % ENTRIES_A_TILE
-        if not place:
-            self._tile = self._source.leaf_hashes(index // ENTRIES_A_TILE) if self._odd_leaf is None else None
-        if self._tile is not None and self._tile[32 * place : 32 * place + 32] not in (leaf, b""):
-            self._odd_leaf, self._tile = index, None
+        leaf = _SHA256(b"\x00" + entry).digest()
+        # [2] the published leaves, which are compared at the end of the tile
+        if not index % ENTRIES_A_TILE and self._odd_leaf is None:
+            self._tile = self._source.leaf_hashes(index // ENTRIES_A_TILE)
+        self._leaves.append(leaf)
         # [1] genesis
         if self._epoch is None and kind != EPOCH:
             raise WrongGenesis("The log does not begin with its genesis.", 0)
@@ -958,21 +997,21 @@ class Verifier:
         self._last_us = at_us
         if kind <= ACCESS:
             self._chain(index, leaf, stream, version, previous, key, key_class)
+            disclosed = self._disclosed
             # [6] payloads
-            if state is not None and hashlib.sha256(state).digest() == digest and len(state) == length:
-                self.counts["payloads"] += 1
-                if index in self._source.disclosed:
+            if state is not None and _SHA256(state).digest() == digest and len(state) == length:
+                self._payloads += 1
+                if index in disclosed:
                     self._open(index, entry, state)
             else:
                 self._without_payload(index, stream, version, key, digest, state)
             if kind == ACCESS:
                 self.counts["readings"] += 1
                 self._newest_reading = index
-            elif index in self._source.disclosed:
+            elif index in disclosed:
                 self._newest_disclosed = index
         else:
             self._take_clear(index, entry, leaf)
-        self.frontier.append(leaf)
         self.size = index + 1
 
     def _chain(
@@ -1084,7 +1123,7 @@ class Verifier:
         recovery = Keys(body.epoch, ZEROS_32, genesis.recovery_ed25519, genesis.recovery_ml_dsa)
         verify_body(body, kind, recovery if kind == RESTORE else old, index)
         # [7] roots
-        if body.root != self.frontier.root():
+        if body.root != self._root():
             self._wrong_root(index, f"epoch {body.epoch}")
         self._good_size = index
         if body.heads_root != heads_root(self.heads):
@@ -1140,7 +1179,7 @@ class Verifier:
 
     def _meet(self) -> None:
         """Take the checkpoints of the size reached: steps 8 to 10."""
-        root = self.roots[self.size] = self.frontier.root()
+        root = self.roots[self.size] = self._root()
         # [8] our own
         for checkpoint in self._own.pop(self.size, ()):
             if checkpoint.root != root:
@@ -1249,7 +1288,7 @@ class Verifier:
 
     def report(self, error: VerificationError | None) -> Report:
         """Return what was found: after `run`, or after the error that ended it."""
-        counts = self.counts | {"entries": self.size, "streams": len(self.heads)}
+        counts = self.counts | {"entries": self.size, "streams": len(self.heads), "payloads": self._payloads}
         counts["events"] = sum(version for version, _, _ in self.heads.values()) - counts["readings"]
         if error is None:
             counts["unsigned"] = self.size - self._signed_size

@@ -174,6 +174,32 @@ def test_a_checkpoint_that_is_not_signed_by_the_log_says_nothing_of_it(
         verifier.run()
 
 
+# --- tiles
+
+
+@pytest.fixture(scope="module")
+def long() -> SmallClinic:
+    log = SmallClinic("long")
+    while len(log.entries) < 600:
+        log.note("again")
+        if len(log.entries) in (256, 300):
+            log.turn()
+    return log
+
+
+@pytest.mark.parametrize("bad", [0, 255, 256, 299, 300, 301, 511, 512, 599])
+def test_a_published_hash_is_named_wherever_it_stands_in_its_tile(long: SmallClinic, tmp_path: Path, bad: int) -> None:
+    files = long.files()
+    name = f"tile/0/{bad // 256:03}" + (".p/88" if bad >= 512 else "")
+    hashes, at = bytearray(files[name]), 32 * (bad % 256)
+    hashes[at : at + 32] = bytes(32)
+    whole = verify.verify(Bundle(write(files, tmp_path / "whole")), Policy(long.fingerprint, now=NOW))
+    files[name] = bytes(hashes)
+    report = verify.verify(Bundle(write(files, tmp_path / "bad")), Policy(long.fingerprint, now=NOW))
+    assert (told(whole), told(report)) == (("unanchored", None, 0), ("tampered", bad, 3))
+    assert report.sentence == f"The published hash of entry {bad} is not its own."
+
+
 # --- witnesses
 
 
