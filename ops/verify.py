@@ -54,7 +54,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -1581,13 +1581,30 @@ def verify_bundle(path: Path, policy: Policy, outside: Sequence[Path]) -> Report
     return verify(source, policy)
 
 
+_Parsed = TypeVar("_Parsed")
+
+
+def _option(parse: Callable[[str], _Parsed]) -> Callable[[str], _Parsed]:
+    """Let a parser's own words reach whoever typed the option: argparse shows those of this error only."""
+
+    def parsed(text: str) -> _Parsed:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description="Verify a bundle of a log of Wellkept, offline.")
     parser.add_argument("bundle", nargs="?", default=".", type=Path, help="a folder or a zip (here, by default)")
-    parser.add_argument("--genesis", type=parse_fingerprint, help="the fingerprint that the clinic prints on its forms")
+    parser.add_argument(
+        "--genesis", type=_option(parse_fingerprint), help="the fingerprint that the clinic prints on its forms"
+    )
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, help="a checkpoint kept outside")
-    parser.add_argument("--witness", action="append", default=[], type=parse_witness, help="the key of a witness")
+    parser.add_argument("--witness", action="append", default=[], type=_option(parse_witness), help="a witness's key")
     parser.add_argument("--quorum", type=int, help="how many of the witnesses must have co-signed (all by default)")
     parser.add_argument("--require-anchor", action="store_true", help="fail where nothing from outside is known")
     parser.add_argument("--json", action="store_true", help="answer for programs")

@@ -32,4 +32,4 @@ def letter(settings: Settings, client: UUID, form: str, as_json: bool) -> None:
     """Write the accounting of disclosures for a client."""
     written = perform(settings, "disclosures.letter", {"client": str(client)})
     put(written, as_json, written[form].rstrip("\n"))
-    say(f"{written['count']} disclosures.")
+    say(f"{written['count']} disclosure{'' if written['count'] == 1 else 's'}.")

@@ -114,6 +114,7 @@ def test_the_accounting_letter_is_the_clerks_as_text_and_as_a_page(watched: Watc
     assert text.exit_code == 0, text.stderr
     assert "For: Zed Zacanary\n4 Mill Lane" in text.stdout
     assert "To: County <Court>" in text.stdout
+    assert text.stderr == "1 disclosure.\n"
     page = watched.run("disclosures", "letter", client, "--format", "html", by="clerk")
     assert "County &lt;Court&gt;" in page.stdout
     assert data_of(watched.run("disclosures", "letter", client, "--json", by="clerk"))["count"] == 1

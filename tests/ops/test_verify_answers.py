@@ -431,6 +431,16 @@ def test_the_file_alone_verifies_a_bundle(log: SmallClinic, tmp_path: Path) -> N
     assert run.stdout.startswith("ok: All 18 entries are those that were signed.\n")
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--genesis", "a genesis fingerprint has 64 hexadecimal digits"), ("--witness", "no verifier key of a witness")],
+)
+def test_the_file_alone_says_what_is_wrong_with_an_option(tmp_path: Path, option: str, words: str) -> None:
+    run = alone(tmp_path, option, "a+b+AAAA")
+    assert run.returncode == 2
+    assert run.stderr.endswith(f"verify.py: error: argument {option}: {words}\n")
+
+
 def test_the_file_alone_answers_programs(log: SmallClinic, tmp_path: Path) -> None:
     pack(log.files() | {"payloads/9": b"altered"}, tmp_path / "bundle.zip")
     run = alone(tmp_path, "--json", "--genesis", log.fingerprint, "bundle.zip")
