@@ -98,8 +98,9 @@ def search(
     while more and looked_at < most:
         page = rows.rows(question, after, min(question.limit, most - looked_at))
         more = len(page) == min(question.limit, most - looked_at)
+        told = reader.told_entries([row.position for row in page])
         for row in page:
-            recorded = reader.told_entry(row.position)
+            recorded = told.get(row.position)
             if recorded is None or isinstance(recorded.event, Unreadable):
                 gaps.append(row.position)
             elif question.matches(recorded):
@@ -163,7 +164,8 @@ class AuditReport:
                 "/sort",
                 f"More than {SORTED_AT_MOST} entries lie in this period: choose a shorter one, or sort by time.",
             )
-        opened = [(row.position, reader.told_entry(row.position)) for row in rows]
+        told = reader.told_entries([row.position for row in rows])
+        opened = [(row.position, told.get(row.position)) for row in rows]
         gaps = [index for index, recorded in opened if recorded is None or isinstance(recorded.event, Unreadable)]
         lost = set(gaps)
         matching = [

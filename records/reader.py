@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -151,19 +151,27 @@ class Reader:
 
         None where there is none at this index, or one of another kind.
         """
-        found = self._store.entries(index - 1, 1)
-        if not found or found[0][0] != index:
-            return None
-        _, entry = found[0]
-        if entry[7] == 2:
-            kind = StreamKind.ACCESS
-        elif entry[7] == 1 and entry[88] == KeyClass.CLINIC:
-            kind = StreamKind.CLINIC
-        else:
-            return None
-        stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
-        (opened,) = self._mapper.open(kind, stream, self._store.history(stream, version - 1, version), gaps=True)
-        return opened
+        return self.told_entries((index,)).get(index)
+
+    def told_entries(self, indexes: Collection[int]) -> dict[int, Recorded]:
+        """Return the same for many indexes; one that has none is left out.
+
+        Cost: a look-up for each run of neighbouring indexes, and for each run of consecutive versions of a stream.
+        """
+        places: dict[tuple[StreamKind, UUID], dict[int, int]] = {}
+        for first, last in _runs(indexes):
+            for index, entry in self._store.entries(first - 1, last - first + 1):
+                kind = _told_kind(entry)
+                if kind is not None and index <= last:
+                    stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
+                    places.setdefault((kind, stream), {})[version] = index
+        told: dict[int, Recorded] = {}
+        for (kind, stream), versions in places.items():
+            # Only versions that were asked for: a row beside them that is lost must not cost the page.
+            for first, last in _runs(versions):
+                opened = self._mapper.open(kind, stream, self._store.history(stream, first - 1, last), gaps=True)
+                told.update((versions[recorded.version], recorded) for recorded in opened)
+        return told
 
     def clinic_events(self, after: int) -> list[Recorded]:
         """Return opened staff, care team and clinic events after a ledger index, in its order, broken ones as gaps.
@@ -243,3 +251,19 @@ class Reader:
         if key_id is None:
             return self._streams.key_for(StreamKind.CLIENT, client_id)
         return self._streams.key_of(StreamKind.CLIENT, client_id, key_id)
+
+
+def _told_kind(entry: bytes) -> StreamKind | None:
+    if entry[7] == 2:
+        return StreamKind.ACCESS
+    return StreamKind.CLINIC if entry[7] == 1 and entry[88] == KeyClass.CLINIC else None
+
+
+def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of each run of consecutive numbers."""
+    ordered = sorted(numbers)
+    begin = 0
+    for place, number in enumerate(ordered, 1):
+        if place == len(ordered) or ordered[place] > number + 1:
+            yield ordered[begin], number
+            begin = place
