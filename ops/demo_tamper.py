@@ -30,7 +30,7 @@ MARK = "DEMO"
 OLDER = "older-copy.db"
 """The database of a demo clinic before its newest entries were written."""
 CUT = 20
-"""Entries that `truncate` cuts off."""
+"""Entries that `truncate` cuts off below the newest checkpoint, with all that came after it."""
 
 
 class NotADemo(ValueError):
@@ -122,7 +122,11 @@ def _delete(connection: sqlite3.Connection) -> str:
 
 
 def _truncate(connection: sqlite3.Connection) -> str:
-    rows = connection.execute("SELECT idx, entry FROM ledger ORDER BY idx DESC LIMIT ?", (CUT,)).fetchall()
+    # What was written just before a crash may not be signed yet, and nobody could miss it: the cut goes below that.
+    (signed,) = connection.execute("SELECT max(size) FROM checkpoints").fetchone()
+    rows = connection.execute(
+        "SELECT idx, entry FROM ledger WHERE idx >= ? ORDER BY idx DESC", (signed - CUT,)
+    ).fetchall()
     for index, entry in rows:
         if entry[7] <= 2:
             connection.execute(_TAKE, _place(entry))

@@ -1298,7 +1298,7 @@ class Verifier:
             return _report(error.status, str(error), error.index, EXIT_INTEGRITY, *found)
         whole = f"All {self._signed_size} entries are those that were signed"
         if counts["unsigned"]:
-            whole += f" ({counts['unsigned']} newer ones will be signed in a moment)"
+            whole += f" ({counts['unsigned']} newer ones are signed while the clinic is served)"
         if self._policy.genesis is None:
             said = f"{whole}, but nobody said whose log this is: give the fingerprint of its genesis."
             return _report("unpinned", said, None, EXIT_INTEGRITY, *found)

@@ -124,6 +124,13 @@ REASONS: dict[str, str] = {
     "role": "their role does not allow it",
     "relation": "they are not in your care team",
     "purpose": "not for this purpose",
+    "consent-missing": "a consent of yours was missing",
+    "malformed": "the request was incomplete",
+    "version-required": "the request was incomplete",
+    "stale-record": "your record had changed meanwhile",
+    "second-factor-missing": "they could not prove that it was an emergency",
+    "code-wrong": "they could not prove who they were",
+    "grant": "no emergency access was granted to them",
 }
 
 

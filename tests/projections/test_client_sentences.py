@@ -77,3 +77,10 @@ def test_every_role_and_relation_is_said_in_words(role: Role, relation: Relation
     sentence = told(role=role.value, relation=relation.value)
     assert "_" not in sentence
     assert sentence.startswith("Jo Lind, ")
+
+
+@pytest.mark.parametrize("reason", ["consent-missing", "malformed", "version-required", "stale-record", "code-wrong"])
+def test_a_client_is_told_why_in_words_and_not_in_codes(reason: str) -> None:
+    sentence = told(outcome="deny", reason=reason)
+    assert sentence.endswith(".")
+    assert reason.replace("-", " ") not in sentence
