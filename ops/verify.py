@@ -54,7 +54,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -104,6 +104,10 @@ CHUNK_BYTES = 16 * 1024 + 16
 SMALLEST_PADDED_BYTES = 512
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 EXIT_OK, EXIT_USAGE, EXIT_INTEGRITY = 0, 2, 3
+
+
+class WrongOption(ValueError, argparse.ArgumentTypeError):
+    """An option that cannot be read; argparse shows the words of an error of this kind only."""
 
 
 class VerificationError(Exception):
@@ -535,18 +539,16 @@ def _line(checkpoint: Checkpoint, place: int, name: str, kind: int, public: byte
 
 
 def parse_witness(vkey: str) -> Witness:
-    """Parse a verifier key of C2SP signed-note: `name+id+base64`, of a witness (type 0x04).
-
-    Raises:
-        ValueError: it is none.
-    """
-    name, _, rest = vkey.partition("+")
-    hexadecimal, _, encoded = rest.partition("+")
-    key = base64.b64decode(encoded, validate=True)
+    """Parse a witness's verifier key (C2SP signed-note, type 0x04): `name+id+base64`; a ValueError where it is none."""
+    name, hexadecimal, encoded = (*vkey.split("+", 2), "", "")[:3]
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        key = b""
     if not name or len(key) != 1 + ED25519_KEY_BYTES or key[0] != COSIGNATURE_ED25519:
-        raise ValueError("no verifier key of a witness")
+        raise WrongOption("no verifier key of a witness")
     if hexadecimal != key_id(name, key[0], key[1:]).hex():
-        raise ValueError("a verifier key whose id is not its own")
+        raise WrongOption("a verifier key whose id is not its own")
     return Witness(name, key[1:])
 
 
@@ -751,11 +753,7 @@ def content_root(event_key: bytes, segments: Sequence[tuple[bytes, bytes]]) -> b
 
 
 def strict_json(data: bytes) -> dict[str, Any]:
-    """Return a JSON object; duplicate keys, NaN, infinities and integers over 2^53 are refused.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return a JSON object; a ValueError also for duplicate keys, NaN, infinities and integers over 2^53."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
@@ -845,14 +843,10 @@ class Report(NamedTuple):
 
 
 def parse_fingerprint(text: str) -> str:
-    """Return a fingerprint as 64 hex digits; spaces, hyphens and case do not matter.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return 64 hex digits; spaces, hyphens and case do not matter; a ValueError where it is no fingerprint."""
     digits = re.sub(r"[\s-]", "", text).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError("a genesis fingerprint has 64 hexadecimal digits")
+        raise WrongOption("a genesis fingerprint has 64 hexadecimal digits")
     return digits
 
 
@@ -1581,38 +1575,19 @@ def verify_bundle(path: Path, policy: Policy, outside: Sequence[Path]) -> Report
     return verify(source, policy)
 
 
-_Parsed = TypeVar("_Parsed")
-
-
-def _option(parse: Callable[[str], _Parsed]) -> Callable[[str], _Parsed]:
-    """Let a parser's own words reach whoever typed the option: argparse shows those of this error only."""
-
-    def parsed(text: str) -> _Parsed:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description="Verify a bundle of a log of Wellkept, offline.")
     parser.add_argument("bundle", nargs="?", default=".", type=Path, help="a folder or a zip (here, by default)")
-    parser.add_argument(
-        "--genesis", type=_option(parse_fingerprint), help="the fingerprint that the clinic prints on its forms"
-    )
+    parser.add_argument("--genesis", type=parse_fingerprint, help="the fingerprint that the clinic prints on its forms")
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, help="a checkpoint kept outside")
-    parser.add_argument("--witness", action="append", default=[], type=_option(parse_witness), help="a witness's key")
+    parser.add_argument("--witness", action="append", default=[], type=parse_witness, help="a witness's key")
     parser.add_argument("--quorum", type=int, help="how many of the witnesses must have co-signed (all by default)")
     parser.add_argument("--require-anchor", action="store_true", help="fail where nothing from outside is known")
     parser.add_argument("--json", action="store_true", help="answer for programs")
     chosen = parser.parse_args(arguments)
     quorum = len(chosen.witness) if chosen.quorum is None else chosen.quorum
-    policy = Policy(
-        chosen.genesis, (), tuple(chosen.witness), quorum, chosen.require_anchor, int(time.time())
-    )  # fmt: skip
+    policy = Policy(chosen.genesis, (), tuple(chosen.witness), quorum, chosen.require_anchor, int(time.time()))
     try:
         report = verify_bundle(chosen.bundle, policy, chosen.checkpoint)
     except OSError as error:
