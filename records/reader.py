@@ -173,10 +173,14 @@ class Reader:
                 told.update((versions[recorded.version], recorded) for recorded in opened)
         return told
 
-    def clinic_events(self, after: int) -> list[Recorded]:
-        """Return opened staff, care team and clinic events after a ledger index, in its order, broken ones as gaps.
+    def clinic_events(self, after: int, *, gaps: bool = True) -> list[Recorded]:
+        """Return opened staff, care team and clinic events after a ledger index, in its order.
 
         Cost: one look-up for each stream that they belong to.
+
+        Args:
+            after: the ledger index.
+            gaps: put a gap where one does not open, instead of raising as `EventMapper.open` does.
         """
         spans: dict[UUID, tuple[int, int]] = {}
         for _, entry in self._store.clinic_entries(after):
@@ -187,7 +191,7 @@ class Reader:
             recorded
             for stream, (first, last) in spans.items()
             for recorded in self._mapper.open(
-                StreamKind.CLINIC, stream, self._store.history(stream, first - 1, last), gaps=True
+                StreamKind.CLINIC, stream, self._store.history(stream, first - 1, last), gaps=gaps
             )
         ]
         return sorted(opened, key=lambda recorded: recorded.index)

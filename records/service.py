@@ -83,20 +83,7 @@ class Service:
         if self._store.head().clinic_index <= self.directory.position:
             return
         with self._follow_lock:
-            entries = self._store.clinic_entries(self.directory.position)
-            spans: dict[UUID, tuple[int, int]] = {}
-            for _, entry in entries:
-                stream, version = UUID(bytes=entry[16:32]), int.from_bytes(entry[32:40], "big")
-                first, _ = spans.get(stream, (version, version))
-                spans[stream] = (first, version)
-            opened = [
-                recorded
-                for stream, (first, last) in spans.items()
-                for recorded in self.mapper.open(
-                    StreamKind.CLINIC, stream, self._store.history(stream, first - 1, last)
-                )
-            ]
-            for recorded in sorted(opened, key=lambda each: each.index):
+            for recorded in self.reader.clinic_events(self.directory.position, gaps=False):
                 self.directory.apply(recorded)
 
     def now(self) -> datetime:
