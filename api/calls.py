@@ -34,6 +34,8 @@ from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
+from records.erasing import Erasing
+from records.erasure_door import ErasureDoor
 from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.event import StreamKind
 from records.reader import View
@@ -58,6 +60,14 @@ class Clinic(Protocol):
     @property
     def emergency(self) -> EmergencyDoor:
         """The door for emergency access."""
+
+    @property
+    def erasure(self) -> ErasureDoor:
+        """The door for erasure."""
+
+    @property
+    def erasing(self) -> Erasing:
+        """What completes an erasure."""
 
     @property
     def roster(self) -> Roster:
@@ -241,6 +251,16 @@ class Change:
         """The door for emergency access."""
         return self._door.clinic.emergency
 
+    @property
+    def erasure(self) -> ErasureDoor:
+        """The door for erasure."""
+        return self._door.clinic.erasure
+
+    @property
+    def erasing(self) -> Erasing:
+        """What completes an erasure."""
+        return self._door.clinic.erasing
+
     def new_id(self, use: str = "") -> UUID:
         """Take the id that the caller made, or draw one from the retry key."""
         made: UUID | None = self.body.pop("id", None)
@@ -301,8 +321,8 @@ class Change:
         if kind is StreamKind.TEAM:
             return self.service.directory.team(target).version
         if kind is StreamKind.CLINIC:
-            return self.service.directory.clinic.draws[subject].version
-
+            clinic = self.service.directory.clinic
+            return (clinic.erasures.get(subject) or clinic.draws[subject]).version
         if kind is StreamKind.STAFF:
             return self._account_version(subject)
         return _version_of(self.service.client(target), subject)

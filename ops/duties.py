@@ -24,10 +24,12 @@ from ops.exits import CommandFailed, Exit
 from ops.logging import log
 from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
+from projections.erasures import ERASURES
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
 from records.clinic import change_policy
+from records.erasing import Waiting
 from records.errors import InvalidContent, UnknownItem
 from records.ledger import from_microseconds
 from records.request import Request
@@ -270,6 +272,31 @@ def _decide_spot_check(clinic: Clinic, request: Request, arguments: dict[str, An
     return {"id": draw_id, **decided}
 
 
+def _request_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    client_id, erasure_id = _id(arguments["client"], "client"), uuid.uuid4()
+    clinic.erasure.request(client_id, erasure_id, arguments["basis"], request)
+    return {"id": erasure_id, "client": client_id, "basis": arguments["basis"]}
+
+
+def _approve_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    clinic.erasure.approve(client_id, erasure_id, request)
+    completed = clinic.erasing.attempt(Waiting(erasure_id, client_id))
+    return {"id": erasure_id, "client": client_id, "completed": completed}
+
+
+def _withdraw_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    clinic.erasure.withdraw(client_id, erasure_id, arguments["ground"], request)
+    return {"id": erasure_id, "client": client_id, "withdrawn": arguments["ground"]}
+
+
+def _list_erasures(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(ERASURES, request, Purpose.HCOMPL, limit=arguments["limit"], after=arguments["after"])
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -305,6 +332,10 @@ DUTIES: dict[str, Duty] = {
     "spot_checks.draw": _draw_spot_checks,
     "spot_checks.list": _list_spot_checks,
     "spot_checks.decide": _decide_spot_check,
+    "erasure.request": _request_erasure,
+    "erasure.approve": _approve_erasure,
+    "erasure.withdraw": _withdraw_erasure,
+    "erasure.list": _list_erasures,
     "disclosures.letter": _letter,
     "audit.sentences": _audit_sentences,
 }

@@ -70,6 +70,12 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "audit.spot_checks": ("read the spot checks", "read the spot checks"),
     "spot_check.draw": ("draw spot checks", "drew spot checks"),
     "spot_check.decide": ("decide on a spot check", "decided on a spot check"),
+    "erasure.request": ("request the erasure of a client", "requested the erasure of the client"),
+    "erasure.approve": ("approve the erasure of a client", "approved the erasure of the client"),
+    "erasure.withdraw": ("withdraw a request for erasure", "withdrew a request for erasure"),
+    "erasure.complete": ("complete an erasure", "completed an erasure"),
+    "erasure.view": ("read what became of a request for erasure", "read what became of a request for erasure"),
+    "erasure.list": ("list the erasures", "saw the client in the list of erasures"),
     "log.read": ("read the log's proofs", "read the log's proofs"),
     "log.entries": ("read the entries of the log", "read the entries of the log"),
     "log.witness": ("take in the signature of a witness", "took in the signature of a witness"),
@@ -100,6 +106,7 @@ REASONS: dict[str, str] = {
     "relation": "not in the care team",
     "purpose": "not for this purpose",
     "grant": "no such emergency access was granted",
+    "erased": "the record was erased",
     "code-wrong": "the one-time code was wrong",
 }
 _NAMES_NO_CLIENT = {"client.list": "listed or searched clients", "caseload.view": "read a caseload"}

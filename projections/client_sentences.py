@@ -68,6 +68,11 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "client.accounting": ("write the letter of what was told about you", "wrote the letter of what was told about you"),
     "client.list": ("look for you in the list of clients", "saw your name in the list of clients"),
     "caseload.view": ("see you among their clients", "saw you among their clients"),
+    "erasure.request": ("ask that your record be erased", "asked that your record be erased"),
+    "erasure.approve": ("approve that your record be erased", "approved that your record be erased"),
+    "erasure.withdraw": ("withdraw a request to erase your record", "withdrew a request to erase your record"),
+    "erasure.view": ("look up a request to erase your record", "looked up a request to erase your record"),
+    "erasure.list": ("look through the requests for erasure", "saw your record among the requests for erasure"),
     "audit.view": ("look through who read your record", "looked through who read your record"),
 }
 """Action of the policy table → to do it, did it, as the client reads it."""
@@ -94,6 +99,7 @@ NAMES_NO_CLIENT = frozenset(
         "clinic.policy",
         "clinic.load",
         "views.rebuild",
+        "erasure.complete",
     }
 )
 """Actions that never stand in a client's own report. Any other needs its words above; a test holds it to the table."""

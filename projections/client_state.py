@@ -35,6 +35,7 @@ from records.access import AccessRecorded
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.emergency import EVENTS as EMERGENCY_EVENTS
+from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
 from records.reviews import EVENTS as REVIEW_EVENTS
 from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
@@ -68,6 +69,7 @@ IGNORED: tuple[type[Event], ...] = (
     *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
+    *ERASURE_EVENTS,
 )
 
 PLACE = "view:client"

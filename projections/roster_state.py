@@ -29,6 +29,7 @@ from records.consent import EVENTS as CONSENT_EVENTS
 from records.disclosures import EVENTS as DISCLOSURE_EVENTS
 from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
+from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
@@ -235,6 +236,7 @@ IGNORED: tuple[type[Event], ...] = (
     *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
+    *ERASURE_EVENTS,
 )
 
 

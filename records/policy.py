@@ -52,6 +52,8 @@ _CLINICIANS = {Role.THERAPIST: _ANYONE, Role.SUPERVISOR: _ANYONE}
 _ACCOUNTS = {Role.ADMINISTRATOR: _ANYONE, Role.OPERATOR: _ANYONE}
 _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_SUPERVISES, _HQUALIMP)}
 _EMERGENCY_READ = {role: grant._replace(emergency=True) for role, grant in _CLINICAL_READ.items()}
+# Two people answer for an erasure; whoever can read the disk is not one who approves.
+_APPROVES_ERASURE = {Role.PRIVACY_OFFICER: _ANYONE, Role.SUPERVISOR: _ANYONE}
 _REVIEW_READ = {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.SUPERVISOR: Grant(frozenset(), _HCOMPL)}
 
 TABLE: dict[str, dict[Role, Grant]] = {
@@ -152,6 +154,20 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "account.ties": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "token.issue": _ACCOUNTS,
     "token.revoke": _ACCOUNTS,
+    "erasure.request": {
+        Role.PRIVACY_OFFICER: _ANYONE,
+        Role.RECORDS_CLERK: _ANYONE,
+        Role.OPERATOR: _ANYONE,
+    },
+    "erasure.approve": _APPROVES_ERASURE,
+    "erasure.withdraw": _APPROVES_ERASURE,
+    "erasure.complete": {Role.OPERATOR: _ANYONE},
+    "erasure.view": {
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.SUPERVISOR: Grant(frozenset(), _HCOMPL),
+        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+    },
+    "erasure.list": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "clinic.found": {Role.OPERATOR: _ANYONE},
     "clinic.policy": _ACCOUNTS,
     "clinic.load": _ACCOUNTS,
@@ -159,6 +175,9 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clock.declare": _ACCOUNTS,
 }
 """Action → role → grant."""
+
+OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.approve"})
+"""What may still be done about a client whose record was erased: see that it was, and approve it once more."""
 
 
 def denial(action: str, role: Role, relation: Relation, purpose: Purpose | None) -> str | None:
