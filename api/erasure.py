@@ -15,6 +15,7 @@ from api.calls import Change, Reading
 from api.concept import Concept
 from api.door import changes, reads
 from api.fields import Body, Code, Id
+from projections.erasure_certificate import CERTIFICATE, ErasureCertificate
 from projections.erasures import CLIENT_ERASURES, Erasures
 from records.erasing import Waiting
 from records.erasure import WITHDRAWN_FOR, approve_erasure, request_erasure, withdraw_erasure
@@ -79,3 +80,10 @@ def withdraw_an_erasure(change: Change, client_id: UUID, erasure_id: UUID) -> Re
 def show_erasures(reading: Reading, client_id: UUID) -> Response:
     """Show what was requested, approved and done; it stays when the record is gone."""
     return answer(reading.show(CLIENT_ERASURES, client_id))
+
+
+@blueprint.route("/clients/<uuid:client_id>/erasure/<uuid:erasure_id>/certificate", methods=["GET"])
+@reads(CERTIFICATE, query=NoQuery, document=ErasureCertificate)
+def show_certificate(reading: Reading, client_id: UUID, erasure_id: UUID) -> Response:
+    """Give the certificate: which keys were destroyed, and the proof that the log says so."""
+    return answer(reading.show(CERTIFICATE, client_id, erasure_id))

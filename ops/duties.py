@@ -24,6 +24,7 @@ from ops.exits import CommandFailed, Exit
 from ops.logging import log
 from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
+from projections.erasure_certificate import CERTIFICATE
 from projections.erasures import ERASURES
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
@@ -293,6 +294,14 @@ def _withdraw_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any
     return {"id": erasure_id, "client": client_id, "withdrawn": arguments["ground"]}
 
 
+def _certify_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    if clinic.signer is not None and clinic.signer.leads:
+        clinic.signer.flush()
+    return clinic.service.view(CERTIFICATE, request, Purpose.HCOMPL, client_id, resource=erasure_id)
+
+
 def _list_erasures(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ERASURES, request, Purpose.HCOMPL, limit=arguments["limit"], after=arguments["after"])
 
@@ -336,6 +345,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.approve": _approve_erasure,
     "erasure.withdraw": _withdraw_erasure,
     "erasure.list": _list_erasures,
+    "erasure.certificate": _certify_erasure,
     "disclosures.letter": _letter,
     "audit.sentences": _audit_sentences,
 }

@@ -81,7 +81,9 @@ class ClientErasuresView:
     def build(self, reader: Reader, asked: Asked) -> Built:
         """Build them; none where there are none, whether or not there is such a client."""
         found = reader.directory.clinic.erasures.items()
-        items = tuple(_item(key, each, reader.directory) for key, each in found if each.client_id == asked.client_id)
+        items = tuple(
+            erasure_item(key, each, reader.directory) for key, each in found if each.client_id == asked.client_id
+        )
         return Built(Erasures(items=items))
 
 
@@ -100,7 +102,7 @@ class ErasuresView:
         after: int | None = asked.parameters.get("after")
         numbered = list(enumerate(erasures.items(), 1))[::-1]
         left = [each for each in numbered if after is None or each[0] < after]
-        items = tuple(_item(key, state, reader.directory) for _, (key, state) in left[:limit])
+        items = tuple(erasure_item(key, state, reader.directory) for _, (key, state) in left[:limit])
         page = ErasurePage(
             waiting=sum(state.open for state in erasures.values()),
             items=items,
@@ -109,7 +111,8 @@ class ErasuresView:
         return Built(page, (), tuple(dict.fromkeys(item.client for item in items)))
 
 
-def _item(key: UUID, found: ErasureState, directory: Directory) -> ErasureItem:
+def erasure_item(key: UUID, found: ErasureState, directory: Directory) -> ErasureItem:
+    """Return an erasure as it is shown."""
     return ErasureItem(
         id=key,
         client=found.client_id,

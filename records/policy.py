@@ -166,6 +166,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.SUPERVISOR: Grant(frozenset(), _HCOMPL),
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+        Role.OPERATOR: Grant(frozenset(), _HCOMPL),
     },
     "erasure.list": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "clinic.found": {Role.OPERATOR: _ANYONE},

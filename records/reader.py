@@ -213,6 +213,10 @@ class Reader:
         created = (entry for _, entry in self._store.key_entries() if entry[7] == 3 and entry[88] == 1)
         return list(dict.fromkeys(UUID(bytes=entry[16:32]) for entry in created))
 
+    def key_entries(self) -> list[tuple[int, bytes]]:
+        """Return the entries of keys created or destroyed beside their indexes, in order. O(keys)."""
+        return self._store.key_entries()
+
     def position(self) -> int:
         """Return the index of the last entry of the log, -1 where there is none."""
         return self._store.head().next_index - 1

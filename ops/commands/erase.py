@@ -2,18 +2,22 @@
 
 Source: CRYPTO 7; CONTRACT (command line).
 
-- The commands act as the account of WELLKEPT_TOKEN_FILE, else as the operator at the machine, who requests and lists and
-  approves nothing.
+- The commands act as the account of WELLKEPT_TOKEN_FILE, else as the operator at the machine, who requests, lists and
+  makes certificates, and approves nothing.
 - Refused while retention or a legal hold runs; the answer says which, and until when.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import click
+import msgspec
 
 from ops.desk import perform
+from ops.exits import CommandFailed, Exit
 from ops.settings import Settings
 from ops.terminal import confirm, data_option, json_option, pass_settings, put, say, table, yes_option
 from records.erasure import WITHDRAWN_FOR
@@ -22,7 +26,7 @@ from records.retention import BASES
 
 @click.group("erase")
 def command() -> None:
-    """Erase a client for good: request, approve, withdraw, status."""
+    """Erase a client for good: request, approve, withdraw, status, certificate."""
 
 
 @command.command("request")
@@ -45,7 +49,7 @@ def request(settings: Settings, client: UUID, basis: str, as_json: bool) -> None
 @json_option
 @pass_settings
 def approve(settings: Settings, id: UUID, yes: bool, as_json: bool) -> None:
-    """Approve somebody else's request ID: the record is closed at once, its keys are destroyed. There is no way back."""
+    """Approve somebody else's request ID: the record is closed and its keys are destroyed. There is no way back."""
     confirm("Destroy the keys of this client's record? Nobody can ever read it again.", yes)
     done = perform(settings, "erasure.approve", {"id": str(id)})
     put(done, as_json, done["client"])
@@ -66,6 +70,56 @@ def withdraw(settings: Settings, id: UUID, ground: str, as_json: bool) -> None:
     done = perform(settings, "erasure.withdraw", {"id": str(id), "ground": ground})
     put(done, as_json, done["id"])
     say("The request is withdrawn.")
+
+
+@command.command("certificate")
+@data_option
+@click.argument("id", type=click.UUID)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write; a new one.")
+@json_option
+@pass_settings
+def certificate(settings: Settings, id: UUID, output: Path, as_json: bool) -> None:
+    """Write the certificate of the erasure ID: for the client, who keeps it, and for restores of old backups."""
+    made = perform(settings, "erasure.certificate", {"id": str(id)})
+    with output.open("xb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(made)) + b"\n")
+    put({"certificate": str(output.absolute())}, as_json, str(output))
+    say("Whoever gets it checks it by: wellkept erase check FILE --genesis FINGERPRINT")
+
+
+@command.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--genesis", help="The fingerprint that stands on the clinic's forms.")
+@json_option
+@click.pass_context
+def check(context: click.Context, file: Path, genesis: str | None, as_json: bool) -> None:
+    """Check the certificate FILE offline, without any clinic. Ends with 3 where something is wrong."""
+    from ops.erasure_check import check_certificate
+    from ops.verify import VerificationError, parse_fingerprint
+
+    try:
+        fingerprint = None if genesis is None else parse_fingerprint(genesis)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        proved = check_certificate(file.read_bytes(), fingerprint)
+    except VerificationError as error:
+        raise CommandFailed(Exit.INTEGRITY, str(error)) from error
+    at = datetime.fromtimestamp(proved.destroyed_us / 1_000_000, UTC)
+    keys = "the key" if proved.keys == 1 else f"{proved.keys} keys"
+    said = f"The log destroyed {keys} of client {proved.client} on {at:%d %B %Y at %H:%M:%S} UTC."
+    if not proved.pinned:
+        said += " But nobody said whose log that is: give the fingerprint of its genesis."
+    told = {
+        "status": "proved" if proved.pinned else "unpinned",
+        "client": proved.client,
+        "keys": proved.keys,
+        "destroyed_at": at,
+        "size": proved.size,
+        "origin": proved.origin,
+    }
+    put(told, as_json, said)
+    context.exit(Exit.OK if proved.pinned else Exit.INTEGRITY)
 
 
 @command.command("status")
