@@ -126,9 +126,8 @@ def check_certificate(data: bytes, fingerprint: str | None) -> Proved:
         if any((each.stream, each.key_id.hex()) != wanted for each in (created, destroyed)):
             raise Malformed(f"The entries of key {key.key_id} are of another key or another client.")
         last = max(last, destroyed.at_us)
-    return Proved(
-        told.erasure.client, len(told.keys), last, checkpoint.size, checkpoint.origin, fingerprint is not None
-    )
+    pinned = fingerprint is not None
+    return Proved(told.erasure.client, len(told.keys), last, checkpoint.size, checkpoint.origin, pinned)
 
 
 class _Fields(NamedTuple):

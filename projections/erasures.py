@@ -80,11 +80,9 @@ class ClientErasuresView:
 
     def build(self, reader: Reader, asked: Asked) -> Built:
         """Build them; none where there are none, whether or not there is such a client."""
-        found = reader.directory.clinic.erasures.items()
-        items = tuple(
-            erasure_item(key, each, reader.directory) for key, each in found if each.client_id == asked.client_id
-        )
-        return Built(Erasures(items=items))
+        directory, client_id = reader.directory, asked.client_id
+        found = [(key, each) for key, each in directory.clinic.erasures.items() if each.client_id == client_id]
+        return Built(Erasures(items=tuple(erasure_item(key, each, directory) for key, each in found)))
 
 
 class ErasuresView:

@@ -119,7 +119,7 @@ def check(context: click.Context, file: Path, genesis: str | None, as_json: bool
         "origin": proved.origin,
     }
     put(told, as_json, said)
-    context.exit(Exit.OK if proved.pinned else Exit.INTEGRITY)
+    context.exit(Exit.DONE if proved.pinned else Exit.INTEGRITY)
 
 
 @command.command("status")

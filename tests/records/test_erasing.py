@@ -1,6 +1,4 @@
-"""Erasing: after an approval nothing of the client opens, whatever stopped it half way, and everybody else's record reads
-the same.
-"""
+"""Erasing: after an approval nothing of the client opens, wherever it was stopped; everybody else reads the same."""
 
 from __future__ import annotations
 
