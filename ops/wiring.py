@@ -291,57 +291,43 @@ def open_clinic(
     paths, deployment_id = Paths(data), deployment_of(data)
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
+    state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
     store = open_store(paths, database_url, read_only=read_only, clock_us=guard)
     signer: Signer | None = None
     try:
         guard.begin(store.head().last_us)
-        require_whole(store, alarm or _no_alarm)
+        require_whole(store, told)
         require_keys(store, keyring)
-        service = Service(store, keyring, clock, alarm or _no_alarm)
+        service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         if not read_only:
-            state = SignerState(paths.signer, deployment_id, provider)
-            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, alarm or _no_alarm)
+            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
+        turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
+        alone = partial(_alone, paths.keys / "erasing.lock")
+        erasing = Erasing(service, store, keyring, turn, alone, uuid.uuid4, told)
+        if not read_only:
+            erasing.resume()
     except BaseException:
         store.close()
         keyring.close()
         raise
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    state = SignerState(paths.signer, deployment_id, provider)
-    erasing = Erasing(
-        service,
-        store,
-        keyring,
-        partial(turn_generation, provider, keyring, state, destroy_old=True),
-        partial(_alone, paths.keys / "erasing.lock"),
-        uuid.uuid4,
-        alarm or _no_alarm,
-    )
     service.forgetters += [roster.forget, *(partial(each.forget, service.reader) for each in SNAPSHOTS.values())]
-    patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
-    drafts, emergency = Drafts(service, store), EmergencyDoor(service)
-    if not read_only:
-        try:
-            erasing.resume()
-        except BaseException:
-            store.close()
-            keyring.close()
-            raise
     return Clinic(
-        service,
-        drafts,
-        emergency,
-        store,
-        keyring,
-        paths,
-        roster,
-        audit_index,
-        signer,
-        guard,
-        patterns,
-        ErasureDoor(service),
-        erasing,
+        service=service,
+        drafts=Drafts(service, store),
+        emergency=EmergencyDoor(service),
+        store=store,
+        keyring=keyring,
+        paths=paths,
+        roster=roster,
+        audit_index=audit_index,
+        signer=signer,
+        clock=guard,
+        patterns=PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY)),
+        erasure=ErasureDoor(service),
+        erasing=erasing,
     )
 
 

@@ -75,6 +75,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "erasure.withdraw": ("withdraw a request for erasure", "withdrew a request for erasure"),
     "erasure.complete": ("complete an erasure", "completed an erasure"),
     "erasure.view": ("read what became of a request for erasure", "read what became of a request for erasure"),
+    "erasure.certificate": ("get the certificate of an erasure", "got the certificate of an erasure"),
     "erasure.list": ("list the erasures", "saw the client in the list of erasures"),
     "log.read": ("read the log's proofs", "read the log's proofs"),
     "log.entries": ("read the entries of the log", "read the entries of the log"),

@@ -80,7 +80,7 @@ class ErasureCertificate(msgspec.Struct, frozen=True, kw_only=True):
 class CertificateView:
     """The certificate of one erasure of one client."""
 
-    action = "erasure.view"
+    action = "erasure.certificate"
 
     def build(self, reader: Reader, asked: Asked) -> Built:
         """Build it. O(keys of the clinic).

@@ -20,6 +20,7 @@ import msgspec
 from projections.pages import limit_of
 from records.clinic_record import ErasureState
 from records.directory import Directory
+from records.errors import UnknownClient
 from records.reader import Asked, Built, Reader
 
 State = Literal["requested", "withdrawn", "approved", "completed"]
@@ -79,9 +80,15 @@ class ClientErasuresView:
     action = "erasure.view"
 
     def build(self, reader: Reader, asked: Asked) -> Built:
-        """Build them; none where there are none, whether or not there is such a client."""
+        """Build them.
+
+        Raises:
+            UnknownClient: there was never such a client.
+        """
         directory, client_id = reader.directory, asked.client_id
         found = [(key, each) for key, each in directory.clinic.erasures.items() if each.client_id == client_id]
+        if client_id is None or not (found or reader.rows(client_id, 0, 1)):
+            raise UnknownClient("no such client")
         return Built(Erasures(items=tuple(erasure_item(key, each, directory) for key, each in found)))
 
 

@@ -54,6 +54,11 @@ _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_
 _EMERGENCY_READ = {role: grant._replace(emergency=True) for role, grant in _CLINICAL_READ.items()}
 # Two people answer for an erasure; whoever can read the disk is not one who approves.
 _APPROVES_ERASURE = {Role.PRIVACY_OFFICER: _ANYONE, Role.SUPERVISOR: _ANYONE}
+_ERASURE_READ = {
+    Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+    Role.SUPERVISOR: Grant(frozenset(), _HCOMPL),
+    Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+}
 _REVIEW_READ = {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.SUPERVISOR: Grant(frozenset(), _HCOMPL)}
 
 TABLE: dict[str, dict[Role, Grant]] = {
@@ -162,12 +167,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "erasure.approve": _APPROVES_ERASURE,
     "erasure.withdraw": _APPROVES_ERASURE,
     "erasure.complete": {Role.OPERATOR: _ANYONE},
-    "erasure.view": {
-        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
-        Role.SUPERVISOR: Grant(frozenset(), _HCOMPL),
-        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
-        Role.OPERATOR: Grant(frozenset(), _HCOMPL),
-    },
+    "erasure.view": _ERASURE_READ,
+    "erasure.certificate": {**_ERASURE_READ, Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "erasure.list": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "clinic.found": {Role.OPERATOR: _ANYONE},
     "clinic.policy": _ACCOUNTS,
@@ -177,7 +178,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
 }
 """Action → role → grant."""
 
-OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.approve"})
+OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.certificate", "erasure.approve"})
 """What may still be done about a client whose record was erased: see that it was, and approve it once more."""
 
 

@@ -19,6 +19,7 @@ from records.clinic import change_policy
 from records.clinic_policy import ClinicPolicy
 from records.staff import change_role
 from tests.api.caller import Served, ahead
+from tests.signed_clinic import sign_log
 
 CANARY = "canary-71c4"
 FORM = {"form_id": "treatment", "form_version": "3"}
@@ -125,6 +126,29 @@ class Kitchen:
         draw = list(clinic.draws)[-1]
         return str(draw), next(iter(clinic.draws[draw].checks))
 
+    def erasure(self, *, wanted: bool = True) -> str:
+        """Return an erasure of the client that was requested by somebody else; or see to it that none is open."""
+        clinic = self._served.clinic
+        opened = clinic.opened
+        opened.service.follow()
+        found = opened.service.directory.clinic.erasures.items()
+        mine = {key: each for key, each in found if each.client_id == self._client_id and each.withdrawn is None}
+        if not wanted:
+            for key in mine:
+                opened.erasure.withdraw(self._client_id, key, "entered-in-error", clinic.request(Role.SUPERVISOR))
+            return ""
+        if not mine:
+            mine[uuid4()] = None
+            (key,) = mine
+            opened.erasure.request(self._client_id, key, "court-order", clinic.request(Role.OPERATOR))
+        return str(next(iter(mine)))
+
+    def certified(self) -> str:
+        """Return an erasure of the client that is completed and signed."""
+        erasure = self.erasure()
+        sign_log(self._served.clinic)
+        return erasure
+
     def disclosure(self) -> dict[str, Any]:
         """Return a disclosure that the colleague answers for."""
         return {
@@ -211,7 +235,19 @@ def _decides(kitchen: Kitchen) -> Right:
     return Right({"draw_id": draw}, {"index": index, "outcome": "in-order", "ground": "care"})
 
 
+def _asks_for_erasure(kitchen: Kitchen) -> Right:
+    kitchen.erasure(wanted=False)
+    return Right({}, {"basis": "court-order"})
+
+
 RECIPES: dict[str, Recipe] = {
+    "GET /v1/clients/{client_id}/erasure": _nothing,
+    "POST /v1/clients/{client_id}/erasure": _asks_for_erasure,
+    "POST /v1/clients/{client_id}/erasure/{erasure_id}/withdrawal": lambda k: Right(
+        {"erasure_id": k.erasure()}, {"ground": "request-withdrawn"}
+    ),
+    "POST /v1/clients/{client_id}/erasure/{erasure_id}/approval": lambda k: Right({"erasure_id": k.erasure()}, {}),
+    "GET /v1/clients/{client_id}/erasure/{erasure_id}/certificate": lambda k: Right({"erasure_id": k.certified()}),
     "POST /v1/clients": lambda k: Right({}, {"id": str(uuid4()), "family": "Quillfeather", "given": CANARY}),
     "GET /v1/clients": _nothing,
     "GET /v1/caseload": _nothing,

@@ -48,6 +48,8 @@ NOT_THERAPISTS = {
     "GET /v1/audit/spot-checks": Role.PRIVACY_OFFICER,
     "POST /v1/audit/spot-checks/{draw_id}": Role.PRIVACY_OFFICER,
     "GET /v1/clients/{client_id}/disclosures": Role.RECORDS_CLERK,
+    "GET /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
+    "POST /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
     "GET /v1/log/tile/entries": Role.PRIVACY_OFFICER,
 }
 """Where an operation is that no therapist may do → who asks in every second of their turns, so that it is reached."""

@@ -86,10 +86,16 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "spot-checks list",
         "spot-checks decide",
         "disclosures letter",
+        "erase request",
+        "erase approve",
+        "erase withdraw",
+        "erase certificate",
+        "erase check",
+        "erase status",
         "user ties",
         "bench",
     }
-    assert len(COMMANDS) == 22
+    assert len(COMMANDS) == 23
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -59,6 +59,13 @@ episode.open              front_desk:any therapist:team
 episode.protocol          therapist:team
 episode.phase             therapist:team
 goal.error                therapist:team
+erasure.approve           privacy_officer:any supervisor:any
+erasure.certificate       operator:any:HCOMPL privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
+erasure.complete          operator:any
+erasure.list              operator:any:HCOMPL privacy_officer:any:HCOMPL
+erasure.request           operator:any privacy_officer:any records_clerk:any
+erasure.view              privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
+erasure.withdraw          privacy_officer:any supervisor:any
 goal.change               therapist:team
 goal.rate                 therapist:team
 goal.set                  therapist:team
