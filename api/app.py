@@ -51,7 +51,7 @@ from api.json_body import LARGE_BYTES
 from api.operations import add_components
 from api.problems import OF_STATUS, Unacceptable, name_of, problem
 from api.rate_limit import FailedSignIns, Rate, RateLimit
-from records.errors import IntegrityFailure, KeyMissing, WellkeptError
+from records.errors import IntegrityFailure, KeyMissing, KeyProviderUnreachable, WellkeptError
 
 Alarm = Callable[[str, dict[str, object]], None]
 VERSION = "1"
@@ -170,7 +170,8 @@ def _handle_errors(app: Flask, alarm: Alarm) -> None:
         name = name_of(error)
         if name is None:
             return unknown(error)
-        if isinstance(error, IntegrityFailure | KeyMissing):
+        # What is out of reach now recovers by itself: readiness says `keys` while it lasts, and no alarm latches.
+        if isinstance(error, IntegrityFailure | KeyMissing) and not isinstance(error, KeyProviderUnreachable):
             alarm("http.integrity", {"error": type(error).__name__, "request_id": request_id()})
         return problem(name, request_id(), error)
 

@@ -68,6 +68,7 @@ ROWS: dict[str, Row] = {
     "not-stored": Row(503, "Not stored", "The log could not be written, so nothing was stored and nothing is shown."),
     "outcome-unknown": Row(503, "Outcome unknown", "It may be stored; send it again with the same Idempotency-Key."),
     "key-missing": Row(503, "Key missing", "A key that was never destroyed is not there; the clinic must act."),
+    "keys-unreachable": Row(503, "Keys out of reach", "What holds the keys does not answer now; try again later."),
     "locked": Row(503, "Locked", "Another process writes this clinic."),
     "integrity-failure": Row(503, "Integrity failure", "What is stored is not what was written; the clinic must act."),
 }
@@ -89,6 +90,7 @@ OF_ERRORS: dict[type[errors.WellkeptError], str] = {
     errors.NotStored: "not-stored",
     errors.OutcomeUnknown: "outcome-unknown",
     errors.KeyMissing: "key-missing",
+    errors.KeyProviderUnreachable: "keys-unreachable",
     errors.ClinicLocked: "locked",
     errors.SealBroken: "integrity-failure",
     errors.LedgerMismatch: "integrity-failure",

@@ -30,7 +30,7 @@ from ops.wiring import Clinic, Paths, deployment_of
 from projections.rebuild import SNAPSHOTS
 from projections.sealed_rows import Snapshot
 from records.access import AccessRecorded
-from records.errors import IntegrityFailure, KeyMissing, LedgerMismatch
+from records.errors import IntegrityFailure, KeyMissing, KeyProviderUnreachable, LedgerMismatch
 from records.event import Recorded
 from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
@@ -75,6 +75,9 @@ def check_keys(settings: Settings, verifier: Verifier) -> None:
                 continue
             try:
                 keyring.by_id(key_id, UUID(bytes=scope), KeyClass(key_class))
+            except KeyProviderUnreachable:
+                # What does not answer now has lost nothing.
+                raise
             except KeyMissing as error:
                 lost = f"The key that entry {index} created is not in the keyring, and no entry destroyed it"
                 raise KeyLost(f"{lost}: it was lost, not erased.", index) from error

@@ -20,6 +20,7 @@ Errors leave the write side as they are; the HTTP side maps each class to one pr
     │   ├── NotStored             the log could not be written; nothing of it is stored
     │   ├── OutcomeUnknown        the answer of the commit was lost; retry with the same key
     │   ├── KeyMissing            a data key that was never destroyed is not there
+    │   │   └── KeyProviderUnreachable  what holds the root of the keys does not answer now
     │   └── ClinicLocked          another process writes this clinic
     ├── IntegrityFailure          what is stored is not what was written
     │   ├── SealBroken            a ciphertext does not open in its place
@@ -175,6 +176,10 @@ class OutcomeUnknown(Unavailable):
 
 class KeyMissing(Unavailable):
     """A data key that was never destroyed on purpose is not there: an integrity alarm."""
+
+
+class KeyProviderUnreachable(KeyMissing):
+    """What holds the root of the keys does not answer now; nothing is lost, and it recovers by itself."""
 
 
 class ClinicLocked(Unavailable):

@@ -6,13 +6,22 @@ Source: CRYPTO 6; RFC 9106 (Argon2id).
 - The key file is 0600 and holds one key for each generation that is not destroyed, as JSON. With a passphrase each key
   is sealed under Argon2id of it; without one, whoever reads the file has the keys (said so by `doctor`).
 - Wrapping is Cobblestone-256 with the context that the keyring gives.
+- The file is never altered in place: a new one is written beside, synced and renamed over it. So a crash leaves the old
+  file or the new one, whole, and whoever reads it meanwhile reads one of them.
+- Several processes may turn and read the same file. What one of them turned, the others see at the next use.
 
-It does not know clients, classes or versions (`records.keyring`).
+It does not know clients, classes or versions (`records.keyring`), nor when a generation may be destroyed
+(`records.generations`). It cannot make a disk forget: a journalling file system, a snapshot or the wear levelling of an
+SSD may keep the blocks of a file that was replaced, and Python keeps bytes in memory until it reuses the place.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +30,7 @@ from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encr
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from records.errors import KeyMissing
+from records.errors import KeyMissing, KeyProviderUnreachable, NotStored
 
 ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_ITERATIONS = 3
@@ -31,18 +40,43 @@ KEY_BYTES = 32
 
 
 class KeyProvider(Protocol):
-    """What holds the keyring keys. Later providers (Vault, PKCS#11) stand behind the same three names."""
+    """What holds the keyring keys. Later providers (Vault, PKCS#11) stand behind the same names.
+
+    Where one does not answer, every method raises `KeyProviderUnreachable`; nothing is ever stored unwrapped instead.
+    """
 
     generation: int
+    """The current generation, as this process last read it."""
 
-    def wrap(self, context: bytes, secret: bytes) -> bytes:
-        """Return `secret` wrapped under the current generation's key, bound to `context`."""
+    def generations(self) -> tuple[int, ...]:
+        """Read anew which generations there are, ascending; the last is the current one."""
+
+    def wrap(self, context: bytes, secret: bytes, generation: int | None = None) -> bytes:
+        """Return `secret` wrapped under a generation's key, by default the current one's, bound to `context`.
+
+        Raises:
+            KeyMissing: no key of that generation.
+        """
 
     def unwrap(self, generation: int, context: bytes, wrapped: bytes) -> bytes:
         """Return the secret.
 
         Raises:
             KeyMissing: no key of that generation, or it does not open.
+        """
+
+    def begin_generation(self) -> int:
+        """Make a new random key the current one, durable before its number is returned; the others stay.
+
+        Raises:
+            NotStored: the key cannot be kept; nothing has changed.
+        """
+
+    def destroy_generations_below(self, generation: int) -> None:
+        """Destroy every older key, durable when it returns; nothing happens where there is none.
+
+        Raises:
+            NotStored: the keys are still there.
         """
 
 
@@ -57,28 +91,28 @@ _FORMAT = "wellkept-key-file/1"
 
 
 class KeyFileProvider:
-    """Keyring keys in a file of their own, with an optional passphrase."""
+    """Keyring keys in a file of their own, with an optional passphrase. Safe to share between threads and processes."""
 
     def __init__(self, path: Path, passphrase: bytes | None = None) -> None:
-        """Read the key file.
+        """Read the key file. The passphrase is derived here, once, and not kept.
 
         Raises:
             KeyMissing: there is no such file, it is not a key file, or the passphrase does not open it.
         """
+        self._path = path
+        self._reading = threading.Lock()
         try:
-            content = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
-        except (OSError, msgspec.MsgspecError) as error:
+            content, stamp = _read(path)
+        except OSError as error:
             raise KeyMissing("the key file cannot be read") from error
-        if content.format != _FORMAT or (content.salt is None) != (passphrase is None):
+        if (content.salt is None) != (passphrase is None):
             raise KeyMissing("the key file is of another format, or needs its passphrase")
-        self.generation = content.generation
         self.protected = content.salt is not None
-        self._keys = {
-            generation: _open_key(stored, content.salt, passphrase, generation)
-            for generation, stored in content.keys.items()
-        }
-        if self.generation not in self._keys or any(len(key) != KEY_BYTES for key in self._keys.values()):
-            raise KeyMissing("the key file holds no key of its generation, or one of another length")
+        self._salt = content.salt
+        self._sealing = _sealing_key(content.salt, passphrase)
+        self._keys: dict[int, bytes] = {}
+        self.generation = content.generation
+        self._take(content, stamp)
 
     @staticmethod
     def create(path: Path, passphrase: bytes | None = None) -> None:
@@ -90,26 +124,32 @@ class KeyFileProvider:
             FileExistsError: there is a key file already.
         """
         salt = os.urandom(16) if passphrase is not None else None
-        key = _seal_key(os.urandom(KEY_BYTES), salt, passphrase, 1)
-        content = _KeyFile(_FORMAT, 1, {1: key}, salt)
-        beside = path.with_suffix(".new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(content))
-            file.flush()
-            os.fsync(file.fileno())
+        key = _seal_key(os.urandom(KEY_BYTES), _sealing_key(salt, passphrase), 1)
+        beside = _write_beside(path, _KeyFile(_FORMAT, 1, {1: key}, salt))
         os.link(beside, path)
         beside.unlink()
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        _sync_folder(path)
 
     def __repr__(self) -> str:
         return f"KeyFileProvider(generation={self.generation})"
 
-    def wrap(self, context: bytes, secret: bytes) -> bytes:
-        """Return `secret` wrapped under the current generation's key, bound to `context`."""
-        encryptor = Cobblestone256Encryptor(self._keys[self.generation], context)
+    def generations(self) -> tuple[int, ...]:
+        """Read the file anew and return the generations that it holds, ascending; the last is the current one.
+
+        Raises:
+            KeyProviderUnreachable: the file is not there now.
+            KeyMissing: it is another file, or none.
+        """
+        return tuple(sorted(self._read_again().keys))
+
+    def wrap(self, context: bytes, secret: bytes, generation: int | None = None) -> bytes:
+        """Return `secret` wrapped under a generation's key, by default the current one's, bound to `context`.
+
+        Raises:
+            KeyMissing: no key of that generation.
+            KeyProviderUnreachable: the generation is not known here, and the file is not there now.
+        """
+        encryptor = Cobblestone256Encryptor(self._key(generation or self.generation), context)
         return encryptor.update(secret) + encryptor.finalize()
 
     def unwrap(self, generation: int, context: bytes, wrapped: bytes) -> bytes:
@@ -117,11 +157,139 @@ class KeyFileProvider:
 
         Raises:
             KeyMissing: no key of that generation, or it does not open.
+            KeyProviderUnreachable: the generation is not known here, and the file is not there now.
         """
-        key = self._keys.get(generation)
-        if key is None:
-            raise KeyMissing("no keyring key of that generation")
-        return _unwrap(key, context, wrapped)
+        return _unwrap(self._key(generation), context, wrapped)
+
+    def begin_generation(self) -> int:
+        """Make a new random key the current one, durable before its number is returned; the others stay.
+
+        A crash leaves the file as it was, or with a generation more that nothing uses yet.
+
+        Raises:
+            NotStored: the file cannot be written; nothing has changed.
+        """
+        with self._alone():
+            content = self._read_again()
+            generation = content.generation + 1
+            content.keys[generation] = _seal_key(os.urandom(KEY_BYTES), self._sealing, generation)
+            content.generation = generation
+            self._replace(content)
+        return generation
+
+    def destroy_generations_below(self, generation: int) -> None:
+        """Destroy every older key, durable when it returns; nothing happens where there is none.
+
+        A crash leaves the file with all of them or with none. See the module for what a disk may keep.
+
+        Raises:
+            ValueError: that would destroy the current generation.
+            NotStored: the file cannot be written; the keys are still there.
+        """
+        with self._alone():
+            content = self._read_again()
+            if generation > content.generation:
+                raise ValueError("the current generation is never destroyed")
+            kept = {number: key for number, key in content.keys.items() if number >= generation}
+            if len(kept) < len(content.keys):
+                content.keys = kept
+                self._replace(content)
+
+    def _key(self, generation: int) -> bytes:
+        # A file that is out of reach takes nothing from what was opened; one that was turned is read, so that a
+        # destroyed key leaves this process's memory with the next use of another.
+        stamp = _stamp(self._path)
+        if (stamp is not None and stamp != self._stamp) or generation not in self._keys:
+            self._read_again()
+        try:
+            return self._keys[generation]
+        except KeyError:
+            raise KeyMissing("no keyring key of that generation") from None
+
+    def _read_again(self) -> _KeyFile:
+        with self._reading:
+            try:
+                content, stamp = _read(self._path)
+            except OSError as error:
+                raise KeyProviderUnreachable("the key file is not there now") from error
+            self._take(content, stamp)
+            return content
+
+    def _take(self, content: _KeyFile, stamp: _Stamp) -> None:
+        if content.salt != self._salt:
+            raise KeyMissing("the key file was replaced by one of another passphrase")
+        keys = {number: _open_key(stored, self._sealing, number) for number, stored in content.keys.items()}
+        if content.generation != max(keys, default=None) or any(len(key) != KEY_BYTES for key in keys.values()):
+            raise KeyMissing("the key file holds no key of its generation, or one of another length")
+        self._keys, self.generation, self._stamp = keys, content.generation, stamp
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from replacing the file; the folder is locked, since the file itself is replaced."""
+        try:
+            folder = os.open(self._path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise KeyProviderUnreachable("the folder of the key file is not there now") from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _replace(self, content: _KeyFile) -> None:
+        try:
+            owner = self._path.stat()
+            beside = _write_beside(self._path, content, (owner.st_uid, owner.st_gid))
+            # A crash before this leaves the old file, and one beside that the next replacement overwrites.
+            beside.replace(self._path)
+            # A crash before this may bring the old file back: whoever asked was not told that it is done.
+            _sync_folder(self._path)
+        except OSError as error:
+            raise NotStored("the key file cannot be written") from error
+        self._read_again()
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _read(path: Path) -> tuple[_KeyFile, _Stamp]:
+    """Return the key file and its stamp; an OSError says that it is out of reach."""
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        try:
+            content = msgspec.json.decode(file.read(), type=_KeyFile)
+        except msgspec.MsgspecError as error:
+            raise KeyMissing("the key file cannot be read") from error
+    if content.format != _FORMAT:
+        raise KeyMissing("the key file is of another format, or needs its passphrase")
+    return content, (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _write_beside(path: Path, content: _KeyFile, owner: tuple[int, int] | None = None) -> Path:
+    beside = path.with_suffix(".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        if owner is not None and owner != (os.geteuid(), os.getegid()):
+            # What root turns, the service's own user must read afterwards.
+            os.fchown(file.fileno(), *owner)
+        file.write(msgspec.json.encode(content))
+        file.flush()
+        os.fsync(file.fileno())
+    return beside
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def _unwrap(key: bytes, context: bytes, wrapped: bytes) -> bytes:
@@ -132,7 +300,10 @@ def _unwrap(key: bytes, context: bytes, wrapped: bytes) -> bytes:
         raise KeyMissing("a wrapped key does not open") from error
 
 
-def _passphrase_key(salt: bytes, passphrase: bytes) -> bytes:
+def _sealing_key(salt: bytes | None, passphrase: bytes | None) -> bytes | None:
+    """Return the key that seals the keys in the file, or None where there is no passphrase. Takes about 0.1 s."""
+    if salt is None or passphrase is None:
+        return None
     return Argon2id(
         salt=salt,
         length=KEY_BYTES,
@@ -146,14 +317,12 @@ def _key_context(generation: int) -> bytes:
     return b"wellkept/key-file/1" + generation.to_bytes(4, "big")
 
 
-def _seal_key(key: bytes, salt: bytes | None, passphrase: bytes | None, generation: int) -> bytes:
-    if salt is None or passphrase is None:
+def _seal_key(key: bytes, sealing: bytes | None, generation: int) -> bytes:
+    if sealing is None:
         return key
-    encryptor = Cobblestone256Encryptor(_passphrase_key(salt, passphrase), _key_context(generation))
+    encryptor = Cobblestone256Encryptor(sealing, _key_context(generation))
     return encryptor.update(key) + encryptor.finalize()
 
 
-def _open_key(stored: bytes, salt: bytes | None, passphrase: bytes | None, generation: int) -> bytes:
-    if salt is None or passphrase is None:
-        return stored
-    return _unwrap(_passphrase_key(salt, passphrase), _key_context(generation), stored)
+def _open_key(stored: bytes, sealing: bytes | None, generation: int) -> bytes:
+    return stored if sealing is None else _unwrap(sealing, _key_context(generation), stored)

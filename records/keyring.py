@@ -10,8 +10,14 @@ Source: CRYPTO 6.
 - A wrapped key is bound to deployment, generation, scope, class, version and id: a swapped row does not open.
 - A key that is cached is leased for at most 60 s of monotonic time.
 - The secrets of the service (idempotency, tokens, access stream ids) are derived from a key of class SERVICE.
+- A destroyed key leaves a tombstone. Where a client has one, no key is ever made again, and what is asked for is
+  `Erased`; without one a key that is not there is `KeyMissing`: lost. The clinic's own keys die one by one (a year of
+  audit), so that theirs tells of that key only.
+- New events take the newest version. A version that is being turned to waits (as its negative) until the log names it.
+- Whoever wraps a key reads the provider's generation inside the writing transaction: a generation is destroyed inside
+  such a transaction too (`records.generations`), so that no key is ever stored under one that is gone.
 
-It does not destroy keys or turn generations, and it never says "erased": only the log knows that.
+It does not decide what is destroyed or when a generation turns, and writes nothing to the log.
 """
 
 from __future__ import annotations
@@ -19,13 +25,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from records.errors import KeyMissing, NotStored
+from records.errors import Erased, KeyMissing, NotStored
 from records.key_provider import KeyProvider
 from records.ledger import KeyClass
 from records.payload import length_prefixed
@@ -33,6 +39,10 @@ from records.sealing import DataKey
 
 LEASE_SECONDS = 60.0
 CACHED_KEYS = 20_000
+REWRAP_AT_ONCE = 5_000
+"""Keys that a rewrap stores in one transaction: about 50 ms, for which other writers wait."""
+_OWN_VERSIONS = (KeyClass.AUDIT_YEAR, KeyClass.SERVICE)
+"""Classes whose version means something else: the year, and the first key, from which secrets are derived for good."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployment (deployment_id BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS data_keys (
@@ -44,17 +54,29 @@ CREATE TABLE IF NOT EXISTS data_keys (
     wrapped BLOB NOT NULL,
     UNIQUE (scope, key_class, version)
 ) WITHOUT ROWID;
-"""
+CREATE TABLE IF NOT EXISTS tombstones (key_id BLOB PRIMARY KEY, scope BLOB NOT NULL, key_class INTEGER NOT NULL, version INTEGER NOT NULL, erasure BLOB NOT NULL, destroyed_us INTEGER NOT NULL) WITHOUT ROWID;
+"""  # noqa: E501 - the table's text is what an upgrade compares
 
 
 class HeldKey(NamedTuple):
-    """What the keyring holds of one data key, without its secret."""
+    """What the keyring holds of one data key, without its secret; a version that waits for the log is negative."""
 
     key_id: bytes
     scope: UUID
     key_class: int
     version: int
     generation: int
+
+
+class Tombstone(NamedTuple):
+    """That a data key was destroyed on purpose: by which erasure, and when (µs since 1970 UTC)."""
+
+    key_id: bytes
+    scope: UUID
+    key_class: int
+    version: int
+    erasure: UUID
+    destroyed_us: int
 
 
 class Keyring:
@@ -64,7 +86,7 @@ class Keyring:
         """Open the keyring.
 
         Raises:
-            KeyMissing: there is no keyring here, or it is another clinic's.
+            KeyMissing: there is no keyring here, it is another clinic's, or one of an older version.
         """
         if not path.exists():
             raise KeyMissing("there is no keyring")
@@ -78,6 +100,8 @@ class Keyring:
         row = self._connection.execute("SELECT deployment_id FROM deployment").fetchone()
         if row is None or row[0] != deployment_id.bytes:
             raise KeyMissing("the keyring is another clinic's")
+        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tombstones'").fetchone():
+            raise KeyMissing("the keyring is of an older version: run `wellkept upgrade`")
 
     @staticmethod
     def create(path: Path, deployment_id: UUID) -> None:
@@ -109,7 +133,9 @@ class Keyring:
         A crash after this and before the batch that uses it leaves a key that nothing names; the next call finds it.
 
         Raises:
+            Erased: the client's keys were destroyed; none is made.
             NotStored: the keyring cannot be written.
+            KeyMissing: the key is there and does not open, or the provider does not answer.
         """
         with self._lock:
             try:
@@ -124,77 +150,289 @@ class Keyring:
         A crash leaves all of them or none; `ensure` finds them.
 
         Raises:
+            Erased: the keys of one of them were destroyed; none was made.
             NotStored: the keyring cannot be written; none was made.
+            KeyProviderUnreachable: none was made.
         """
-        with self._lock:
-            rows = [self._new_row(scope, key_class, version) for scope in scopes]
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany("INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?, ?, ?, ?)", rows)
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise NotStored("the keyring cannot be written") from error
+        with self._writing() as connection:
+            buried = {scope for (scope,) in self._select("SELECT DISTINCT scope FROM tombstones")}
+            for scope in scopes:
+                if scope.bytes in buried and self._is_erased(scope, key_class, version):
+                    raise Erased("the client's key was destroyed")
+            generation = self._provider.generations()[-1]
+            asked = "SELECT 1 FROM data_keys WHERE scope = ? AND key_class = ? AND version = ?"
+            for scope in scopes:
+                if connection.execute(asked, (scope.bytes, int(key_class), version)).fetchone() is None:
+                    self._insert(generation, scope, key_class, version)
 
-    def _new_row(self, scope: UUID, key_class: KeyClass, version: int) -> tuple[bytes, bytes, int, int, int, bytes]:
-        key_id, generation = os.urandom(16), self._provider.generation
-        wrapped = self._provider.wrap(self._context(generation, scope, key_class, version, key_id), os.urandom(32))
-        return key_id, scope.bytes, int(key_class), version, generation, wrapped
+    def _insert(self, generation: int, scope: UUID, key_class: KeyClass, version: int) -> bytes:
+        """Store a new key within the transaction that read the generation; return its id."""
+        key_id = os.urandom(16)
+        context = self._context(generation, scope, key_class, version, key_id)
+        wrapped = self._provider.wrap(context, os.urandom(32), generation)
+        row = (key_id, scope.bytes, int(key_class), version, generation, wrapped)
+        self._connection.execute("INSERT INTO data_keys VALUES (?, ?, ?, ?, ?, ?)", row)
+        return key_id
 
     def current(self, scope: UUID, key_class: KeyClass, version: int | None = None) -> DataKey:
         """Return the newest data key of a scope and class, or the one of `version`.
 
         Raises:
+            Erased: it was destroyed.
             KeyMissing: the keyring has none, or it does not open.
         """
         name = (scope, int(key_class), version)
         leased = self._current.get(name)
         if leased is not None and leased[1] > self._monotonic():
             return leased[0]
-        where = "scope = ? AND key_class = ?" + ("" if version is None else " AND version = ?")
+        where = "scope = ? AND key_class = ? AND version " + ("> 0" if version is None else "= ?")
         arguments = [scope.bytes, int(key_class), *([] if version is None else [version])]
-        key, until = self._load(f"SELECT * FROM data_keys WHERE {where} ORDER BY version DESC LIMIT 1", arguments)  # noqa: S608 - fixed text
+        query = f"SELECT * FROM data_keys WHERE {where} ORDER BY version DESC LIMIT 1"  # noqa: S608 - fixed text
+        # One hold for both, so that no key is cached after it was destroyed.
         with self._lock:
-            self._current[name] = (key, until)
-        return key
+            found = self._load(query, arguments)
+            if found is None:
+                if self._is_erased(scope, key_class, version):
+                    raise Erased("the client's key was destroyed")
+                raise KeyMissing("the keyring has no such key")
+            self._current[name] = found
+            return found[0]
 
     def by_id(self, key_id: bytes, scope: UUID, key_class: KeyClass) -> DataKey:
         """Return the data key with this id, which must be of this scope and class.
 
         Raises:
+            Erased: it was destroyed.
             KeyMissing: the keyring has none such, or it does not open.
         """
         leased = self._leases.get(key_id + scope.bytes)
         if leased is not None and leased[1] > self._monotonic() and leased[0].key_class == key_class:
             return leased[0]
         query = "SELECT * FROM data_keys WHERE key_id = ? AND scope = ? AND key_class = ?"
-        return self._load(query, [key_id, scope.bytes, int(key_class)])[0]
+        with self._lock:
+            found = self._load(query, [key_id, scope.bytes, int(key_class)])
+            if found is None:
+                if self._is_erased(scope, key_class, None, key_id):
+                    raise Erased("the client's key was destroyed")
+                raise KeyMissing("the keyring has no such key")
+            return found[0]
 
     def held(self) -> Iterator[HeldKey]:
         """Yield what is held, without secrets, in no order."""
-        with self._lock:
-            rows = self._connection.execute("SELECT key_id, scope, key_class, version, generation FROM data_keys")
-            found = rows.fetchall()
+        found = self._select("SELECT key_id, scope, key_class, version, generation FROM data_keys")
         for key_id, scope, key_class, version, generation in found:
             yield HeldKey(key_id, UUID(bytes=scope), key_class, version, generation)
 
-    def _load(self, query: str, arguments: list[object]) -> tuple[DataKey, float]:
+    # --- keys that end
+
+    def destroy(self, scope: UUID, erasure: UUID, destroyed_us: int) -> tuple[Tombstone, ...]:
+        """Destroy every data key of a client and leave their tombstones, in one durable commit.
+
+        A crash leaves all keys or all tombstones; called again it destroys what is there again and returns the
+        tombstones, those of the first time. Other processes use what they cached until its lease ends.
+
+        Raises:
+            ValueError: the scope is the clinic itself; its keys are never destroyed together.
+            NotStored: the keyring cannot be written; the keys are still there.
+        """
+        if scope == self.deployment_id:
+            raise ValueError("the clinic's own keys are not a client's")
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO tombstones SELECT key_id, scope, key_class, abs(version), ?, ?"
+                " FROM data_keys WHERE scope = ?",
+                (erasure.bytes, destroyed_us, scope.bytes),
+            )
+            connection.execute("DELETE FROM data_keys WHERE scope = ?", (scope.bytes,))
+            self._forget_scope(scope)
+            found = connection.execute("SELECT * FROM tombstones WHERE scope = ? ORDER BY key_id", (scope.bytes,))
+            return tuple(_tombstone(row) for row in found)
+
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Return every tombstone, in the order of the key ids."""
+        return tuple(_tombstone(row) for row in self._select("SELECT * FROM tombstones ORDER BY key_id"))
+
+    def bury(self, tombstones: Iterable[Tombstone]) -> int:
+        """Merge tombstones that come from elsewhere, and destroy every key that they name; return how many those were.
+
+        In one durable commit: a crash leaves nothing of it, or all; called again it finds nothing to do.
+
+        Raises:
+            NotStored: the keyring cannot be written; nothing was merged.
+        """
+        with self._writing() as connection:
+            buried = 0
+            for tombstone in tombstones:
+                key_id, scope, key_class, version, erasure, destroyed_us = tombstone
+                row = (key_id, scope.bytes, key_class, version, erasure.bytes, destroyed_us)
+                connection.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?, ?)", row)
+                buried += connection.execute("DELETE FROM data_keys WHERE key_id = ?", (key_id,)).rowcount
+            # After the last row: nothing that was destroyed may be served from memory.
+            self.forget()
+            return buried
+
+    def _is_erased(self, scope: UUID, key_class: int, version: int | None, key_id: bytes | None = None) -> bool:
+        if scope != self.deployment_id:
+            return bool(self._select("SELECT 1 FROM tombstones WHERE scope = ? LIMIT 1", (scope.bytes,)))
+        asked = "SELECT 1 FROM tombstones WHERE scope = ? AND key_class = ? AND (version = ? OR key_id = ?) LIMIT 1"
+        return bool(self._select(asked, (scope.bytes, int(key_class), version, key_id)))
+
+    def _forget_scope(self, scope: UUID) -> None:
+        for leased in [name for name in self._leases if name[16:] == scope.bytes]:
+            del self._leases[leased]
+        for current in [name for name in self._current if name[0] == scope]:
+            del self._current[current]
+
+    # --- keys that turn
+
+    def turn(self, scope: UUID, key_class: KeyClass, enter: Callable[[UUID, bytes], None]) -> DataKey:
+        """Make the next version of a data key; new events take it, old ones open as before.
+
+        The key is durable before `enter` is called with its scope and id, and waits until that returned: so every
+        process that uses it finds it in the log. A crash, or an error of `enter`, leaves a key that waits; the next
+        call goes on with the same one. Other processes take the new version when their lease ends.
+
+        Args:
+            scope: whose key.
+            key_class: its class; years of audit turn by themselves.
+            enter: puts the key's creation into the log, durable when it returns, unless it is there already.
+
+        Raises:
+            ValueError: keys of that class do not turn.
+            Erased, KeyMissing: there is no key to turn.
+            NotStored, KeyProviderUnreachable: the key cannot be kept; nothing has changed.
+        """
+        if key_class in _OWN_VERSIONS:
+            raise ValueError("keys of that class do not turn")
+        self.current(scope, key_class)
+        whose = (scope.bytes, int(key_class))
+        with self._writing() as connection:
+            asked = "SELECT key_id FROM data_keys WHERE scope = ? AND key_class = ? AND version < 0"
+            waiting = connection.execute(asked, whose).fetchone()
+            if waiting is None:
+                asked = "SELECT max(version) FROM data_keys WHERE scope = ? AND key_class = ?"
+                newest = connection.execute(asked, whose).fetchone()[0]
+                if newest is None:
+                    raise Erased("the client's key was destroyed")
+                key_id = self._insert(self._provider.generations()[-1], scope, key_class, -newest - 1)
+            else:
+                key_id = waiting[0]
+        enter(scope, key_id)
+        with self._writing() as connection:
+            connection.execute("UPDATE data_keys SET version = abs(version) WHERE key_id = ?", (key_id,))
+            self._forget_scope(scope)
+        return self.by_id(key_id, scope, key_class)
+
+    def rewrap(self, to_generation: int | None = None, batch: int = REWRAP_AT_ONCE) -> int:
+        """Wrap every data key of an older generation under a newer one; return how many were.
+
+        Short transactions, which take only what they find unaltered: a key that was destroyed or rewrapped meanwhile
+        stays as it is. A crash leaves keys of both generations, each of which opens; called again it does the rest.
+
+        Args:
+            to_generation: the generation, by default the provider's current one.
+            batch: keys in one transaction.
+
+        Raises:
+            KeyMissing: a key does not open, or the provider does not answer; those before it are rewrapped.
+            NotStored: the keyring cannot be written; those before are rewrapped.
+        """
+        target = self._provider.generations()[-1] if to_generation is None else to_generation
+        asked = "SELECT * FROM data_keys WHERE key_id > ? AND generation < ? ORDER BY key_id LIMIT ?"
+        replaced = (
+            "UPDATE data_keys SET generation = ?, wrapped = ? WHERE key_id = ? AND scope = ? AND generation = ?"
+            " AND wrapped = ?"
+        )
+        count, after = 0, b""
+        while rows := self._select(asked, (after, target, batch)):
+            # Outside the transaction, so that nobody waits while keys are opened.
+            updates = [self._rewrapped(row, target) for row in rows]
+            with self._writing() as connection:
+                count += connection.executemany(replaced, updates).rowcount
+            after = rows[-1][0]
+        return count
+
+    def _rewrapped(self, row: tuple[Any, ...], target: int) -> tuple[Any, ...]:
+        key_id, scope, key_class, version, generation, wrapped = row
+        secret = self._provider.unwrap(generation, self._context_of(row), wrapped)
+        context = self._context(target, UUID(bytes=scope), key_class, version, key_id)
+        return target, self._provider.wrap(context, secret, target), key_id, scope, generation, wrapped
+
+    def check_opens(self, from_generation: int) -> int:
+        """Open every data key of a generation or a newer one, from the disk; return how many those are.
+
+        Raises:
+            KeyMissing: one does not open.
+        """
+        asked = "SELECT * FROM data_keys WHERE key_id > ? AND generation >= ? ORDER BY key_id LIMIT ?"
+        count, after = 0, b""
+        while rows := self._select(asked, (after, from_generation, REWRAP_AT_ONCE)):
+            for row in rows:
+                self._open(row)
+            count, after = count + len(rows), rows[-1][0]
+        return count
+
+    @contextmanager
+    def held_still(self) -> Iterator[int | None]:
+        """Let no process write the keyring until the block ends; gives the oldest generation of a key, None for none.
+
+        Raises:
+            NotStored: another process writes for too long.
+        """
+        with self._writing() as connection:
+            yield connection.execute("SELECT min(generation) FROM data_keys").fetchone()[0]
+
+    # --- the file
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction, which keeps other processes from writing from its beginning; nothing on an error."""
         with self._lock:
             try:
-                row = self._connection.execute(query, arguments).fetchone()
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise NotStored("the keyring cannot be written") from error
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _select(self, query: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._connection.execute(query, arguments).fetchall()
             except sqlite3.Error as error:
                 raise KeyMissing("the keyring cannot be read") from error
-            if row is None:
-                raise KeyMissing("the keyring has no such key")
-            key_id, scope, key_class, version, generation, wrapped = row
-            context = self._context(generation, UUID(bytes=scope), key_class, version, key_id)
-            key = DataKey(key_id, key_class, self._provider.unwrap(generation, context, wrapped))
+
+    def _load(self, query: str, arguments: list[object]) -> tuple[DataKey, float] | None:
+        with self._lock:
+            rows = self._select(query, arguments)
+            if not rows:
+                return None
+            try:
+                key = self._open(rows[0])
+            except KeyMissing:
+                # Another process may have rewrapped it between the reading of the row and that of the provider.
+                again = self._select(query, arguments)
+                if not again:
+                    return None
+                if again == rows:
+                    raise
+                key = self._open(again[0])
             until = self._monotonic() + LEASE_SECONDS
             if len(self._leases) >= CACHED_KEYS:
                 self.forget()
-            self._leases[key_id + scope] = (key, until)
+            self._leases[key.key_id + rows[0][1]] = (key, until)
             return key, until
+
+    def _open(self, row: tuple[Any, ...]) -> DataKey:
+        key_id, _, key_class, _, generation, wrapped = row
+        return DataKey(key_id, key_class, self._provider.unwrap(generation, self._context_of(row), wrapped))
+
+    def _context_of(self, row: tuple[Any, ...]) -> bytes:
+        key_id, scope, key_class, version, generation, _ = row
+        return self._context(generation, UUID(bytes=scope), key_class, version, key_id)
 
     def _context(self, generation: int, scope: UUID, key_class: int, version: int, key_id: bytes) -> bytes:
         return b"".join(
@@ -204,10 +442,15 @@ class Keyring:
                 generation.to_bytes(4, "big"),
                 length_prefixed(scope.bytes),
                 length_prefixed(bytes([key_class])),
-                version.to_bytes(8, "big"),
+                abs(version).to_bytes(8, "big"),
                 key_id,
             )
         )
+
+
+def _tombstone(row: tuple[Any, ...]) -> Tombstone:
+    key_id, scope, key_class, version, erasure, destroyed_us = row
+    return Tombstone(key_id, UUID(bytes=scope), key_class, version, UUID(bytes=erasure), destroyed_us)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

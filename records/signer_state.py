@@ -9,11 +9,17 @@ Source: CRYPTO 3 and 6. In `<data>.keys/signer/` (0700):
 
 Every file is written beside its place, synced and renamed: a crash leaves the old one or the new one, whole. A key is
 destroyed by removing its file and syncing the directory; SSDs may keep a copy, which the key provider wraps.
+
+The directory is locked while a key is wrapped, kept or removed, and the provider's generation is read within: so that a
+turn of the provider by another process neither loses a key that is made meanwhile nor brings a destroyed one back.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -40,7 +46,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignerState:
-    """The signer's files. One process at a time writes them: the one that leads the signing."""
+    """The signer's files. One process writes them: the one that leads the signing; any may rewrap the keys."""
 
     def __init__(self, folder: Path, deployment_id: UUID, provider: KeyProvider) -> None:
         self._folder = folder
@@ -64,7 +70,7 @@ class SignerState:
         Raises:
             KeyMissing: it is not there or does not open.
         """
-        return LogKey(self._secret(_LOG, SEED_BYTES))
+        return LogKey(self._secret(_LOG, _size(_LOG)))
 
     def ensure_epoch(self, epoch: int) -> EpochKeys:
         """Return the keys of an epoch, made and durable if there were none.
@@ -94,11 +100,60 @@ class SignerState:
 
     def destroy_other_epochs(self, current: int) -> None:
         """Remove the keys of every epoch but one, durable when it returns."""
-        gone = [epoch for epoch in self.epochs() if epoch != current]
-        for epoch in gone:
-            self._file(_epoch(epoch)).unlink(missing_ok=True)
-        if gone:
-            _sync(self._folder)
+        with self._locked():
+            gone = [epoch for epoch in self.epochs() if epoch != current]
+            for epoch in gone:
+                self._file(_epoch(epoch)).unlink(missing_ok=True)
+            if gone:
+                _sync(self._folder)
+
+    def generations(self) -> list[int]:
+        """Return the generation under which each key is wrapped, ascending; empty where there is no signer.
+
+        Raises:
+            KeyMissing: a key cannot be read.
+        """
+        with self._locked():
+            return self._generations()
+
+    def rewrap(self) -> int:
+        """Wrap every key of an older generation under the provider's current one; return how many were.
+
+        Each file is replaced by itself, durable: a crash leaves keys of both generations, each of which opens; called
+        again it does the rest.
+
+        Raises:
+            KeyMissing: a key does not open, or the provider does not answer.
+            NotStored: they cannot be written.
+        """
+        with self._locked():
+            current = self._provider.generations()[-1]
+            older = [name for name in self._names() if self._stored(name)[0] < current]
+            for name in older:
+                self._wrap(name, self._secret(name, _size(name)), current)
+            return len(older)
+
+    def check_opens(self) -> int:
+        """Open every key from the disk; return how many there are.
+
+        Raises:
+            KeyMissing: one does not open.
+        """
+        with self._locked():
+            names = self._names()
+            for name in names:
+                self._secret(name, _size(name))
+            return len(names)
+
+    @contextmanager
+    def held_still(self) -> Iterator[int | None]:
+        """Let no process write a key until the block ends; gives the oldest generation of a key, None for none.
+
+        Raises:
+            KeyMissing: a key cannot be read.
+        """
+        with self._locked():
+            yield min(self._generations(), default=None)
 
     # --- how far it signed
 
@@ -137,21 +192,45 @@ class SignerState:
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.key"
 
+    def _generations(self) -> list[int]:
+        return sorted(self._stored(name)[0] for name in self._names())
+
+    def _names(self) -> list[str]:
+        kept = [_LOG] if self._file(_LOG).exists() else []
+        return kept + [_epoch(epoch) for epoch in self.epochs()]
+
     def _keep_secret(self, name: str, secret: bytes) -> None:
-        generation = self._provider.generation
-        wrapped = self._provider.wrap(self._context(name, generation), secret)
+        with self._locked():
+            self._wrap(name, secret, self._provider.generations()[-1])
+
+    def _wrap(self, name: str, secret: bytes, generation: int) -> None:
+        wrapped = self._provider.wrap(self._context(name, generation), secret, generation)
         self._replace(self._file(name), generation.to_bytes(4, "big") + wrapped)
 
     def _secret(self, name: str, size: int) -> bytes:
+        stored = self._stored(name)
+        try:
+            secret = self._opened(name, stored)
+        except KeyMissing:
+            # Another process may have rewrapped it between the reading of the file and that of the provider.
+            again = self._stored(name)
+            if again == stored:
+                raise
+            secret = self._opened(name, again)
+        if len(secret) != size:
+            raise KeyMissing("a key of the signer is of another length")
+        return secret
+
+    def _stored(self, name: str) -> tuple[int, bytes]:
         try:
             stored = self._file(name).read_bytes()
         except OSError as error:
             raise KeyMissing("a key of the signer is not there; see docs/how-to/recover-the-signer.md") from error
-        generation = int.from_bytes(stored[:4], "big")
-        secret = self._provider.unwrap(generation, self._context(name, generation), stored[4:])
-        if len(secret) != size:
-            raise KeyMissing("a key of the signer is of another length")
-        return secret
+        return int.from_bytes(stored[:4], "big"), stored[4:]
+
+    def _opened(self, name: str, stored: tuple[int, bytes]) -> bytes:
+        generation, wrapped = stored
+        return self._provider.unwrap(generation, self._context(name, generation), wrapped)
 
     def _context(self, name: str, generation: int) -> bytes:
         return (
@@ -160,6 +239,18 @@ class SignerState:
             + length_prefixed(name.encode())
             + generation.to_bytes(4, "big")
         )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            folder = os.open(self._folder, os.O_RDONLY)
+        except OSError as error:
+            raise NotStored("the signer's directory is not there") from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _replace(self, path: Path, data: bytes) -> None:
         beside = path.with_name(path.name + ".new")
@@ -177,6 +268,10 @@ class SignerState:
 
 def _epoch(epoch: int) -> str:
     return f"epoch-{epoch}"
+
+
+def _size(name: str) -> int:
+    return SEED_BYTES if name == _LOG else 2 * SEED_BYTES
 
 
 def _sync(folder: Path) -> None:

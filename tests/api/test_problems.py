@@ -18,7 +18,7 @@ from tests.doors import FaultyStore
 def leaves(above: type[WellkeptError]) -> Iterator[type[WellkeptError]]:
     """Return the errors of the tree that are raised."""
     below = [each for each in above.__subclasses__() if each.__module__ == errors.__name__]
-    if not below or above is errors.RuleBroken:
+    if not below or above in (errors.RuleBroken, errors.KeyMissing):
         yield above
     for each in below:
         yield from leaves(each)
@@ -94,6 +94,7 @@ def test_not_ready_names_its_faults(served: Served) -> None:
         (errors.ClinicLocked, "locked", False),
         (errors.LostRace, "not-stored", False),
         (errors.KeyMissing, "key-missing", True),
+        (errors.KeyProviderUnreachable, "keys-unreachable", False),
         (errors.LedgerMismatch, "integrity-failure", True),
         (errors.SealBroken, "integrity-failure", True),
     ],
