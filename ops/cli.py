@@ -32,6 +32,7 @@ COMMANDS = {
     "patterns": "ops.commands.patterns",
     "spot-checks": "ops.commands.spot_checks",
     "disclosures": "ops.commands.disclosures",
+    "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",
     "declare-restore": "ops.commands.declare_restore",

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from ops.clock_guard import ClockGuard
 from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
+from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.actors import Actor, Role
 from records.clinic import found_clinic
@@ -116,6 +117,7 @@ class Clinic(NamedTuple):
     signer: Signer | None
     clock: ClockGuard
     patterns: PatternsView
+    retention: RetentionDueView
 
     def close(self) -> None:
         """Sign what is stored, close the log and forget the keys.
@@ -301,7 +303,8 @@ def open_clinic(
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
     drafts, emergency = Drafts(service, store), EmergencyDoor(service)
-    return Clinic(service, drafts, emergency, store, keyring, paths, roster, audit_index, signer, guard, patterns)
+    due = RetentionDueView(roster)
+    return Clinic(service, drafts, emergency, store, keyring, paths, roster, audit_index, signer, guard, patterns, due)
 
 
 def deployment_of(data: Path) -> uuid.UUID:

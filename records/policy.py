@@ -58,6 +58,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     # identity and access to the record
     "client.register": {Role.FRONT_DESK: _ANYONE, Role.THERAPIST: _ANYONE},
     "client.identity": _DESK_WRITE,
+    "client.death": _DESK_WRITE,
     "care_team.change": {
         Role.FRONT_DESK: _ANYONE,
         Role.ADMINISTRATOR: _ANYONE,
@@ -104,6 +105,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "legal_hold.place": {Role.PRIVACY_OFFICER: _ANYONE},
+    "legal_hold.lift": {Role.PRIVACY_OFFICER: _ANYONE},
     # readings
     "client.view": {**_EMERGENCY_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _EMERGENCY_READ,
@@ -122,6 +125,12 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
+    "client.retention": {
+        **_CLINICAL_READ,
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+    },
+    "retention.due": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),
