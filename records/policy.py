@@ -8,6 +8,7 @@ Rules:
 - An emergency access that is open stands for the relation where a grant says so; its readings state ETREAT and nothing
   else. The care team reads without one, so it never states ETREAT.
 - The privacy officer sees the audit, never clinical text; the administrator sees neither.
+- Changes of a record stand in its history; a few (`TOLD_WHEN_DONE`) leave an access entry too.
 - A refusal names `role`, `relation` or `purpose`, for the access entry only: callers see one answer for all.
 
 It does not know who is in which care team (`records.directory`).
@@ -168,6 +169,13 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clock.declare": _ACCOUNTS,
 }
 """Action → role → grant."""
+
+
+TOLD_WHEN_DONE = frozenset({"legal_hold.place", "legal_hold.lift"})
+"""Changes of a client's record that stand in the audit when they are done, beside the record's own history.
+
+Whoever places and lifts what keeps a record from being erased sees the audit and not the history.
+"""
 
 
 def denial(action: str, role: Role, relation: Relation, purpose: Purpose | None) -> str | None:

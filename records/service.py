@@ -36,7 +36,7 @@ from records.event import Event, Recorded, StreamKind
 from records.glass import Glass
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
-from records.policy import denial
+from records.policy import TOLD_WHEN_DONE, denial
 from records.reader import Asked, Reader, View
 from records.record_cache import RecordCache
 from records.replays import Replays, subject_of
@@ -268,6 +268,11 @@ class Service:
             keys = (CreatedKey(target, key.key_id, KeyClass.RECORD),)
         appends, references = self._appends(target, record, events)
         subject, version = subject_of(events, references)
+        if decision.permission in TOLD_WHEN_DONE:
+            # In the same commit: after a crash both are there or neither is.
+            appends += (
+                self.access_log.append(decision.permission, target, request, None, self._now(), resource=subject),
+            )
         unit = Unit(appends, keys, puts, deletes, self._replays.row(decision, target, request, references))
         committed = self._store.commit(unit)
         if committed.replay is not None:

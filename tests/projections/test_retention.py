@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from ops.wiring import now
+from projections.access_report import ACCESS_REPORT
 from projections.client_view import CLIENT_VIEW
 from projections.retention import CLIENT_RETENTION, ClientRetention, DuePage
 from projections.timeline import TIMELINE
@@ -195,3 +196,26 @@ def test_what_cannot_be_asked_is_refused(clinic: StaffedClinic) -> None:
     for by in (Role.FRONT_DESK, Role.ADMINISTRATOR, CLERK, THERAPIST, Role.SUPERVISOR):
         with pytest.raises(NotPermitted):
             due(clinic, by=by)
+
+
+def test_a_hold_stands_in_the_audit_and_in_the_access_report_without_a_word_of_it(clinic: StaffedClinic) -> None:
+    client = treated(clinic)
+    before = len(clinic.reader.access_events(client))
+    hold = place(clinic, client)
+    place_again = {"by": OFFICER, "hold_id": hold, **ASKED}
+    clinic.do(client, place_legal_hold, **place_again)
+    lift(clinic, client, hold)
+    placed, lifted = (each.event for each in clinic.reader.access_events(client)[before:])
+    officer = clinic.staff[OFFICER].id
+    assert [(each.action, each.outcome, each.entered_by, each.resource) for each in (placed, lifted)] == [
+        ("legal_hold.place", "permit", officer, hold),
+        ("legal_hold.lift", "permit", officer, hold),
+    ]
+    told = clinic.see(clinic.opened.audit_index.report, None, by=OFFICER, client=client, action="legal_hold.place")
+    assert [item.text.partition(" on ")[0] for item in told.items] == [
+        "Pat Oakes (privacy officer) placed a legal hold"
+    ]
+    report = clinic.see(ACCESS_REPORT, client, by=CLERK)
+    assert "kept your record from being erased" in str(report)
+    for word in ("County Court", "2026/118", "A claim."):
+        assert word not in str(told) + str(report)
