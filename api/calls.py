@@ -27,6 +27,7 @@ from api.rate_limit import FailedSignIns, RateLimit
 from projections.audit_index import AuditIndex
 from projections.log_proofs import LogProofs
 from projections.patterns_report import PatternsView
+from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
@@ -76,6 +77,10 @@ class Clinic(Protocol):
     @property
     def patterns(self) -> PatternsView:
         """Patterns in who looked."""
+
+    @property
+    def retention(self) -> RetentionDueView:
+        """Whose deadlines have passed."""
 
     @property
     def audit_index(self) -> AuditIndex:
@@ -345,6 +350,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.notes,
         record.risk_assessments,
         record.disclosures,
+        record.holds,
     )
     found = next((items[subject] for items in kinds if subject in items), None)
     return record.identity_version if found is None else int(found.version)

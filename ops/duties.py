@@ -13,7 +13,7 @@ import secrets
 import uuid
 from base64 import b64decode
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from records.erasing import Waiting
 from records.errors import InvalidContent, UnknownItem
 from records.ledger import from_microseconds
 from records.request import Request
+from records.retention_profiles import RetentionProfile
 from records.signed_note import parse_vkey
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
 from records.staff import change_role, create_account, disable_account, issue_token, record_ties, revoke_token
@@ -62,6 +63,20 @@ class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class DueAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page of the records that are due is asked for; see `projections.retention.DuePage`."""
+
+    on: date | None = None
+    within: int = 0
+    after: uuid.UUID | None = None
+
+
+class ProfileAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The retention profile to set: a name or a whole one; None only shows what is in force."""
+
+    profile: str | RetentionProfile | None = None
+
+
 class PatternsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_at": "from", "to_at": "to"}):
     """What patterns are looked for in; see `projections.patterns_report.PatternsReport`."""
 
@@ -72,6 +87,8 @@ class PatternsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 # Worked out once, before threads use it.
 _PATTERNS_ASKED = msgspec.json.Decoder(PatternsAsked)
+_DUE_ASKED = msgspec.json.Decoder(DueAsked)
+_PROFILE_ASKED = msgspec.json.Decoder(ProfileAsked)
 _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
@@ -306,6 +323,21 @@ def _list_erasures(clinic: Clinic, request: Request, arguments: dict[str, Any], 
     return clinic.service.view(ERASURES, request, Purpose.HCOMPL, limit=arguments["limit"], after=arguments["after"])
 
 
+def _due(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = _DUE_ASKED.decode(msgspec.json.encode(arguments))
+    return clinic.service.view(clinic.retention, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
+
+
+def _retention_profile(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    chosen = _PROFILE_ASKED.decode(msgspec.json.encode(arguments)).profile
+    clinic.service.admit(change_policy.permission, None, request)
+    policy = clinic.service.directory.clinic.policy
+    if chosen is not None:
+        policy = msgspec.structs.replace(policy, retention=chosen)
+        clinic.service.transact(clinic.service.streams.clinic, change_policy, request, policy=policy)
+    return policy.retention_profile
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -347,6 +379,8 @@ DUTIES: dict[str, Duty] = {
     "erasure.list": _list_erasures,
     "erasure.certificate": _certify_erasure,
     "disclosures.letter": _letter,
+    "retention.due.page": _due,
+    "retention.profile": _retention_profile,
     "audit.sentences": _audit_sentences,
 }
 """Every duty by name."""

@@ -28,6 +28,7 @@ from ops.clock_guard import ClockGuard
 from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
 from projections.rebuild import SNAPSHOTS
+from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.actors import Actor, Role
 from records.clinic import found_clinic
@@ -125,6 +126,7 @@ class Clinic(NamedTuple):
     patterns: PatternsView
     erasure: ErasureDoor
     erasing: Erasing
+    retention: RetentionDueView
 
     def close(self) -> None:
         """Sign what is stored, close the log and forget the keys.
@@ -312,6 +314,18 @@ def open_clinic(
         store.close()
         keyring.close()
         raise
+    return _put_together(service, store, keyring, paths, signer, guard, erasing)
+
+
+def _put_together(
+    service: Service,
+    store: Store,
+    keyring: Keyring,
+    paths: Paths,
+    signer: Signer | None,
+    guard: ClockGuard,
+    erasing: Erasing,
+) -> Clinic:
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
     service.forgetters += [roster.forget, *(partial(each.forget, service.reader) for each in SNAPSHOTS.values())]
     return Clinic(
@@ -328,6 +342,7 @@ def open_clinic(
         patterns=PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY)),
         erasure=ErasureDoor(service),
         erasing=erasing,
+        retention=RetentionDueView(roster),
     )
 
 

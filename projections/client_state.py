@@ -25,8 +25,10 @@ from projections.sections import (
     episodes,
     goals,
     identity,
+    legal_holds,
     notes,
     notes_due,
+    retention,
     risk,
     sessions,
 )
@@ -55,6 +57,8 @@ SECTIONS = {
     "disclosures": disclosures.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
+    "legal_holds": legal_holds.SHOWS,
+    "retention": retention.SHOWS,
 }
 """Field of `ClientState` → event class → handler."""
 
@@ -73,7 +77,7 @@ IGNORED: tuple[type[Event], ...] = (
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 2
+FOLD_SCHEMA = 3
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 
@@ -93,6 +97,8 @@ class ClientState(msgspec.Struct, kw_only=True):
     disclosures: disclosures.State = msgspec.field(default_factory=disclosures.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)
+    legal_holds: legal_holds.State = msgspec.field(default_factory=legal_holds.State)
+    retention: retention.State = msgspec.field(default_factory=retention.State)
 
 
 def _by_class() -> dict[type, tuple[tuple[str, Handler], ...]]:

@@ -38,7 +38,7 @@ from records.event import Event, Recorded, StreamKind
 from records.glass import Glass
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
-from records.policy import OPEN_AFTER_ERASURE, denial
+from records.policy import OPEN_AFTER_ERASURE, TOLD_WHEN_DONE, denial
 from records.reader import Asked, Reader, View
 from records.record_cache import RecordCache
 from records.replays import Replays, subject_of
@@ -279,6 +279,10 @@ class Service:
             keys = (CreatedKey(target, key.key_id, KeyClass.RECORD),)
         appends, references = self._appends(target, record, events)
         subject, version = subject_of(events, references)
+        if decision.permission in TOLD_WHEN_DONE:
+            # In the same commit: after a crash both are there or neither is.
+            told = self.access_log.append(decision.permission, target, request, None, self._now(), resource=subject)
+            appends = (*appends, told)
         row = self._replays.row(decision, target, request, references)
         unit = beside._replace(appends=appends, keys=keys, idempotency=row)
         committed = self._store.commit(unit)

@@ -58,6 +58,13 @@ GET    /v1/clients/{client_id}/notes/{note_id}/draft          supervisor:emergen
 GET    /v1/clients/{client_id}/access-report                  therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+POST   /v1/clients/{client_id}/death                          front_desk:any therapist:team
+POST   /v1/clients/{client_id}/death/error                    front_desk:any therapist:team
+POST   /v1/clients/{client_id}/legal-holds                    privacy_officer:any
+POST   /v1/clients/{client_id}/legal-holds/{hold_id}/lifting  privacy_officer:any
+GET    /v1/clients/{client_id}/retention                      therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/retention                      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+GET    /v1/retention/due                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}/disclosures/letter             records_clerk:any:PATRQT
 POST   /v1/clients/{client_id}/disclosures                    therapist:team records_clerk:any
 POST   /v1/clients/{client_id}/disclosures/{disclosure_id}/error  therapist:team records_clerk:any
@@ -370,6 +377,7 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",
         "GET /v1/clients/{client_id}/erasure": "erasure.view",
         "GET /v1/clients/{client_id}/erasure/{erasure_id}/certificate": "erasure.certificate",
+        "GET /v1/clients/{client_id}/retention": "client.retention",
     }
     for cell in read:
         assert by_who_and_purpose[actions[cell.operation], cell.role.value, cell.client, cell.purpose] == 1, cell

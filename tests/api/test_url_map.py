@@ -20,7 +20,13 @@ from tests.doors import FaultyStore
 from tests.signed_clinic import sign_log
 
 CANARY = "canary-d71e"
-OTHERS = {"/v1/audit": OFFICER, "/log/": OFFICER, "/disclosures/letter": CLERK, "/erasure": OFFICER}
+OTHERS = {
+    "/v1/audit": OFFICER,
+    "/v1/retention": OFFICER,
+    "/log/": OFFICER,
+    "/disclosures/letter": CLERK,
+    "/erasure": OFFICER,
+}
 """Part of an address that a therapist does not read → who does."""
 
 

@@ -82,6 +82,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness accept",
         "witness submit",
         "patterns",
+        "retention due",
+        "retention profile",
         "spot-checks draw",
         "spot-checks list",
         "spot-checks decide",
@@ -95,7 +97,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "user ties",
         "bench",
     }
-    assert len(COMMANDS) == 23
+    assert len(COMMANDS) == 24
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
