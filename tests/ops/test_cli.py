@@ -88,8 +88,10 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "disclosures letter",
         "user ties",
         "bench",
+        "keys list",
+        "keys rotate",
     }
-    assert len(COMMANDS) == 22
+    assert len(COMMANDS) == 23
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
