@@ -27,6 +27,7 @@ from api.rate_limit import FailedSignIns, RateLimit
 from projections.audit_index import AuditIndex
 from projections.log_proofs import LogProofs
 from projections.patterns_report import PatternsView
+from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
@@ -34,6 +35,8 @@ from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
+from records.erasing import Erasing
+from records.erasure_door import ErasureDoor
 from records.errors import InvalidContent, NotPermitted, UnknownItem
 from records.event import StreamKind
 from records.reader import View
@@ -60,12 +63,24 @@ class Clinic(Protocol):
         """The door for emergency access."""
 
     @property
+    def erasure(self) -> ErasureDoor:
+        """The door for erasure."""
+
+    @property
+    def erasing(self) -> Erasing:
+        """What completes an erasure."""
+
+    @property
     def roster(self) -> Roster:
         """Caseload and client list."""
 
     @property
     def patterns(self) -> PatternsView:
         """Patterns in who looked."""
+
+    @property
+    def retention(self) -> RetentionDueView:
+        """Whose deadlines have passed."""
 
     @property
     def audit_index(self) -> AuditIndex:
@@ -241,6 +256,16 @@ class Change:
         """The door for emergency access."""
         return self._door.clinic.emergency
 
+    @property
+    def erasure(self) -> ErasureDoor:
+        """The door for erasure."""
+        return self._door.clinic.erasure
+
+    @property
+    def erasing(self) -> Erasing:
+        """What completes an erasure."""
+        return self._door.clinic.erasing
+
     def new_id(self, use: str = "") -> UUID:
         """Take the id that the caller made, or draw one from the retry key."""
         made: UUID | None = self.body.pop("id", None)
@@ -301,8 +326,8 @@ class Change:
         if kind is StreamKind.TEAM:
             return self.service.directory.team(target).version
         if kind is StreamKind.CLINIC:
-            return self.service.directory.clinic.draws[subject].version
-
+            clinic = self.service.directory.clinic
+            return (clinic.erasures.get(subject) or clinic.draws[subject]).version
         if kind is StreamKind.STAFF:
             return self._account_version(subject)
         return _version_of(self.service.client(target), subject)
@@ -325,6 +350,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.notes,
         record.risk_assessments,
         record.disclosures,
+        record.holds,
     )
     found = next((items[subject] for items in kinds if subject in items), None)
     return record.identity_version if found is None else int(found.version)

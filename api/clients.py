@@ -1,4 +1,4 @@
-"""Clients over HTTP: register, find, read the current view, keep identity right.
+"""Clients over HTTP: register, find, read the current view, keep identity right, record a death.
 
 A search term is in the address because the contract says so; it is never stored and never logged by us.
 """
@@ -12,11 +12,19 @@ from flask import Response
 from api.answers import answer, schema_of
 from api.calls import Change, Reading
 from api.concept import Concept
+from api.consents import ReasonBody
 from api.door import PageQuery, PastQuery, changes, reads
 from api.fields import Body, Flag, Id, Line, QueryFlag, Text
 from projections.client_view import CLIENT_VIEW, ClientDocument, DeskDocument
 from projections.roster import ClientList
-from records.registration import Identity, IdentityChanges, change_identity, register_client
+from records.registration import (
+    Identity,
+    IdentityChanges,
+    change_identity,
+    mark_death_entered_in_error,
+    record_death,
+    register_client,
+)
 
 BIRTH_DATE = r"^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
 CONTACT_LENGTH = 500
@@ -47,6 +55,13 @@ class ClientBody(IdentityBody):
     """A client to register. At least one of the names is needed."""
 
     id = Id()
+
+
+class DeathBody(Body):
+    """That a client died, when as far as it is known, and who said so."""
+
+    died_on = Line(10, allow_none=True, metadata={"pattern": BIRTH_DATE, "description": "YYYY, YYYY-MM or YYYY-MM-DD."})
+    reported_by = Line(required=True, metadata={"description": "Such as relative, gp or coroner."})
 
 
 class ClientsQuery(PageQuery):
@@ -94,3 +109,19 @@ def patch_identity(change: Change, client_id: UUID) -> Response:
     moved = IdentityChanges(**change.body)
     change.body = {}
     return change.write(client_id, client_id, changes=moved)
+
+
+@blueprint.route("/clients/<uuid:client_id>/death", methods=["POST"])
+@changes(record_death, body=DeathBody, example={"died_on": "2026-01-31", "reported_by": "relative"}, versioned=True)
+def record_a_death(change: Change, client_id: UUID) -> Response:
+    """Record that the client died; If-Match is the version of the identity."""
+    return change.write(client_id, client_id)
+
+
+@blueprint.route("/clients/<uuid:client_id>/death/error", methods=["POST"])
+@changes(
+    mark_death_entered_in_error, body=ReasonBody, example={"reason": "It was the client's father."}, versioned=True
+)
+def mark_death_error(change: Change, client_id: UUID) -> Response:
+    """Mark the recorded death as entered in error; If-Match is the version of the identity."""
+    return change.write(client_id, client_id)

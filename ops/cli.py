@@ -32,6 +32,8 @@ COMMANDS = {
     "patterns": "ops.commands.patterns",
     "spot-checks": "ops.commands.spot_checks",
     "disclosures": "ops.commands.disclosures",
+    "erase": "ops.commands.erase",
+    "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",
     "declare-restore": "ops.commands.declare_restore",

@@ -13,7 +13,7 @@ import secrets
 import uuid
 from base64 import b64decode
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,17 @@ from ops.exits import CommandFailed, Exit
 from ops.logging import log
 from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
+from projections.erasure_certificate import CERTIFICATE
+from projections.erasures import ERASURES
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
 from records.actors import Purpose, Role
 from records.clinic import change_policy
+from records.erasing import Waiting
 from records.errors import InvalidContent, UnknownItem
 from records.ledger import from_microseconds
 from records.request import Request
+from records.retention_profiles import RetentionProfile
 from records.signed_note import parse_vkey
 from records.spot_checks import SEED_BYTES, decide_spot_check, draw_spot_check
 from records.staff import change_role, create_account, disable_account, issue_token, record_ties, revoke_token
@@ -59,6 +63,20 @@ class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class DueAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page of the records that are due is asked for; see `projections.retention.DuePage`."""
+
+    on: date | None = None
+    within: int = 0
+    after: uuid.UUID | None = None
+
+
+class ProfileAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The retention profile to set: a name or a whole one; None only shows what is in force."""
+
+    profile: str | RetentionProfile | None = None
+
+
 class PatternsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_at": "from", "to_at": "to"}):
     """What patterns are looked for in; see `projections.patterns_report.PatternsReport`."""
 
@@ -69,6 +87,8 @@ class PatternsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 # Worked out once, before threads use it.
 _PATTERNS_ASKED = msgspec.json.Decoder(PatternsAsked)
+_DUE_ASKED = msgspec.json.Decoder(DueAsked)
+_PROFILE_ASKED = msgspec.json.Decoder(ProfileAsked)
 _AUDIT_ASKED = msgspec.json.Decoder(AuditAsked)
 TOKEN_PREFIX = "wk_"  # noqa: S105 - what every token begins with, not a token
 TOKEN_BYTES = 32
@@ -281,6 +301,54 @@ def _decide_spot_check(clinic: Clinic, request: Request, arguments: dict[str, An
     return {"id": draw_id, **decided}
 
 
+def _request_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    client_id, erasure_id = _id(arguments["client"], "client"), uuid.uuid4()
+    clinic.erasure.request(client_id, erasure_id, arguments["basis"], request)
+    return {"id": erasure_id, "client": client_id, "basis": arguments["basis"]}
+
+
+def _approve_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    clinic.erasure.approve(client_id, erasure_id, request)
+    completed = clinic.erasing.attempt(Waiting(erasure_id, client_id))
+    return {"id": erasure_id, "client": client_id, "completed": completed}
+
+
+def _withdraw_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    clinic.erasure.withdraw(client_id, erasure_id, arguments["ground"], request)
+    return {"id": erasure_id, "client": client_id, "withdrawn": arguments["ground"]}
+
+
+def _certify_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    client_id = clinic.erasure.state(erasure_id).client_id
+    if clinic.signer is not None and clinic.signer.leads:
+        clinic.signer.flush()
+    return clinic.service.view(CERTIFICATE, request, Purpose.HCOMPL, client_id, resource=erasure_id)
+
+
+def _list_erasures(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    return clinic.service.view(ERASURES, request, Purpose.HCOMPL, limit=arguments["limit"], after=arguments["after"])
+
+
+def _due(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    asked = _DUE_ASKED.decode(msgspec.json.encode(arguments))
+    return clinic.service.view(clinic.retention, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
+
+
+def _retention_profile(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    chosen = _PROFILE_ASKED.decode(msgspec.json.encode(arguments)).profile
+    clinic.service.admit(change_policy.permission, None, request)
+    policy = clinic.service.directory.clinic.policy
+    if chosen is not None:
+        policy = msgspec.structs.replace(policy, retention=chosen)
+        clinic.service.transact(clinic.service.streams.clinic, change_policy, request, policy=policy)
+    return policy.retention_profile
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -317,7 +385,14 @@ DUTIES: dict[str, Duty] = {
     "spot_checks.draw": _draw_spot_checks,
     "spot_checks.list": _list_spot_checks,
     "spot_checks.decide": _decide_spot_check,
+    "erasure.request": _request_erasure,
+    "erasure.approve": _approve_erasure,
+    "erasure.withdraw": _withdraw_erasure,
+    "erasure.list": _list_erasures,
+    "erasure.certificate": _certify_erasure,
     "disclosures.letter": _letter,
+    "retention.due.page": _due,
+    "retention.profile": _retention_profile,
     "audit.sentences": _audit_sentences,
 }
 """Every duty by name."""

@@ -1,4 +1,4 @@
-"""The overseer of a serving process: it starts the watch, and the metrics where they are wanted.
+"""The overseer of a serving process: it starts the watch and the tending, and the metrics where they are wanted.
 
 - Metrics are wanted where WELLKEPT_METRICS_BIND is set; then the extra must be there, or nothing is served.
 - Figures of checkpoints and anchors come from the thread that signs beside the service.
@@ -14,6 +14,7 @@ from ops.figures import figures_of
 from ops.readiness import Readiness
 from ops.settings import Settings
 from ops.signing import Signing
+from ops.tending import Tending
 from ops.watch import Watch
 from ops.wiring import Clinic
 
@@ -47,6 +48,8 @@ class Overseer:
             readiness.counts = self._metrics.alarm
         self._watch = Watch(figures, readiness.alarm)
         self._watch.start()
+        self._tending = Tending(clinic, readiness.alarm)
+        self._tending.start()
 
     def observe(self, method: str, status: int, seconds: float) -> None:
         """Take note of an answer."""
@@ -55,6 +58,7 @@ class Overseer:
 
     def close(self) -> None:
         """Stop."""
+        self._tending.close()
         self._watch.close()
         if self._metrics is not None:
             self._metrics.close()

@@ -12,30 +12,38 @@ Clocks and ids are made here and passed down; nothing below reads them by itself
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
 from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
+from projections.rebuild import SNAPSHOTS
+from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.actors import Actor, Role
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
-from records.errors import LedgerMismatch, WellkeptError
+from records.erasing import Erasing
+from records.erasure_door import ErasureDoor
+from records.errors import Erased, LedgerMismatch, WellkeptError
 from records.event import StreamKind
+from records.generations import turn_generation
 from records.genesis import begin_log
 from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
-from records.ledger import KeyClass, decode_entry
+from records.ledger import Entry, KeyClass, Kind, decode_entry
 from records.request import Request
 from records.service import Service
 from records.signer import Signer
@@ -116,6 +124,9 @@ class Clinic(NamedTuple):
     signer: Signer | None
     clock: ClockGuard
     patterns: PatternsView
+    erasure: ErasureDoor
+    erasing: Erasing
+    retention: RetentionDueView
 
     def close(self) -> None:
         """Sign what is stored, close the log and forget the keys.
@@ -282,26 +293,57 @@ def open_clinic(
     paths, deployment_id = Paths(data), deployment_of(data)
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
+    state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
     store = open_store(paths, database_url, read_only=read_only, clock_us=guard)
     signer: Signer | None = None
     try:
         guard.begin(store.head().last_us)
-        require_whole(store, alarm or _no_alarm)
+        require_whole(store, told)
         require_keys(store, keyring)
-        service = Service(store, keyring, clock, alarm or _no_alarm)
+        service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         if not read_only:
-            state = SignerState(paths.signer, deployment_id, provider)
-            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, alarm or _no_alarm)
+            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
+        turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
+        alone = partial(_alone, paths.keys / "erasing.lock")
+        erasing = Erasing(service, store, keyring, turn, alone, uuid.uuid4, told)
+        if not read_only:
+            erasing.resume()
     except BaseException:
         store.close()
         keyring.close()
         raise
+    return _put_together(service, store, keyring, paths, signer, guard, erasing)
+
+
+def _put_together(
+    service: Service,
+    store: Store,
+    keyring: Keyring,
+    paths: Paths,
+    signer: Signer | None,
+    guard: ClockGuard,
+    erasing: Erasing,
+) -> Clinic:
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    patterns = PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY))
-    drafts, emergency = Drafts(service, store), EmergencyDoor(service)
-    return Clinic(service, drafts, emergency, store, keyring, paths, roster, audit_index, signer, guard, patterns)
+    service.forgetters += [roster.forget, *(partial(each.forget, service.reader) for each in SNAPSHOTS.values())]
+    return Clinic(
+        service=service,
+        drafts=Drafts(service, store),
+        emergency=EmergencyDoor(service),
+        store=store,
+        keyring=keyring,
+        paths=paths,
+        roster=roster,
+        audit_index=audit_index,
+        signer=signer,
+        clock=guard,
+        patterns=PatternsView(store, audit_index, roster, service.streams.service_key(ADDRESS_KEY)),
+        erasure=ErasureDoor(service),
+        erasing=erasing,
+        retention=RetentionDueView(roster),
+    )
 
 
 def deployment_of(data: Path) -> uuid.UUID:
@@ -351,12 +393,32 @@ def _first_gap(store: Store) -> int:
 def require_keys(store: Store, keyring: Keyring) -> None:
     """Hold the keyring to the log: every key that was created and not destroyed must open.
 
+    A key whose tombstone the keyring keeps was destroyed by an erasure that is not completed in this log yet.
+
     Raises:
         KeyMissing: one is not there. That is loss, not erasure.
     """
+    living: dict[bytes, Entry] = {}
     for _, raw in store.key_entries():
         entry = decode_entry(raw)
-        keyring.by_id(entry.key_id, entry.stream, entry.key_class)
+        if entry.kind is Kind.KEY_CREATED:
+            living[entry.key_id] = entry
+        else:
+            living.pop(entry.key_id, None)
+    for entry in living.values():
+        with suppress(Erased):
+            keyring.by_id(entry.key_id, entry.stream, entry.key_class)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have the keys to oneself: one process and one thread at a time. The lock ends with the process."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _no_alarm(code: str, facts: dict[str, object]) -> None:

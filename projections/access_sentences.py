@@ -17,6 +17,7 @@ from records.access import AccessRecorded
 ACTIONS: dict[str, tuple[str, str]] = {
     "client.register": ("register the client", "registered the client"),
     "client.identity": ("change the identity", "changed the identity"),
+    "client.death": ("record a death", "recorded a death"),
     "care_team.change": ("change the care team", "changed the care team"),
     "care_team.join": ("join the care team by themselves", "joined the care team by themselves"),
     "emergency.grant": ("open the record in an emergency", "was granted to open the record in an emergency"),
@@ -56,6 +57,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
     "disclosure.record": ("record a disclosure", "recorded a disclosure"),
     "disclosure.error": ("mark a disclosure as entered in error", "marked a disclosure as entered in error"),
+    "legal_hold.place": ("place a legal hold", "placed a legal hold"),
+    "legal_hold.lift": ("lift a legal hold", "lifted a legal hold"),
     "client.view": ("read the current view", "read the current view"),
     "client.timeline": ("read the history", "read the history"),
     "note.view": ("read a note with all its versions", "read a note with all its versions"),
@@ -63,6 +66,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "client.access_report": ("read who looked at the record", "read who looked at the record"),
     "client.disclosures": ("read what was disclosed", "read what was disclosed"),
     "client.accounting": ("make the accounting of disclosures", "made the accounting of disclosures"),
+    "client.retention": ("read how long the record is kept", "read how long the record is kept"),
+    "retention.due": ("list records that are due", "saw the client in a list of records that are due"),
     "client.list": ("list or search clients", "saw the client in a list"),
     "caseload.view": ("read a caseload", "saw the client in a caseload"),
     "audit.view": ("read the audit", "read the audit"),
@@ -70,6 +75,13 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "audit.spot_checks": ("read the spot checks", "read the spot checks"),
     "spot_check.draw": ("draw spot checks", "drew spot checks"),
     "spot_check.decide": ("decide on a spot check", "decided on a spot check"),
+    "erasure.request": ("request the erasure of a client", "requested the erasure of the client"),
+    "erasure.approve": ("approve the erasure of a client", "approved the erasure of the client"),
+    "erasure.withdraw": ("withdraw a request for erasure", "withdrew a request for erasure"),
+    "erasure.complete": ("complete an erasure", "completed an erasure"),
+    "erasure.view": ("read what became of a request for erasure", "read what became of a request for erasure"),
+    "erasure.certificate": ("get the certificate of an erasure", "got the certificate of an erasure"),
+    "erasure.list": ("list the erasures", "saw the client in the list of erasures"),
     "log.read": ("read the log's proofs", "read the log's proofs"),
     "log.entries": ("read the entries of the log", "read the entries of the log"),
     "log.witness": ("take in the signature of a witness", "took in the signature of a witness"),
@@ -100,9 +112,14 @@ REASONS: dict[str, str] = {
     "relation": "not in the care team",
     "purpose": "not for this purpose",
     "grant": "no such emergency access was granted",
+    "erased": "the record was erased",
     "code-wrong": "the one-time code was wrong",
 }
-_NAMES_NO_CLIENT = {"client.list": "listed or searched clients", "caseload.view": "read a caseload"}
+_NAMES_NO_CLIENT = {
+    "client.list": "listed or searched clients",
+    "caseload.view": "read a caseload",
+    "retention.due": "listed records that are due",
+}
 
 
 def sentence(

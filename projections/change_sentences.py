@@ -30,6 +30,10 @@ CHANGES: dict[str, str] = {
     "review.closed": "closed the review of what {person} did in an emergency: {detail}",
     "spot_check.drawn": "drew a spot check",
     "spot_check.decided": "decided on a reading of a spot check: {detail}",
+    "erasure.requested": "requested the erasure of a client ({detail})",
+    "erasure.withdrawn": "withdrew a request to erase a client ({detail})",
+    "erasure.approved": "approved the erasure of a client, whose record is closed since",
+    "erasure.completed": "destroyed the keys of a client's record",
     "token.issued": "issued a sign-in token to {person}",
     "token.revoked": "took back a sign-in token of {person}",
     "care_team.member_added": "put {person} into the client's care team, {detail}",
@@ -50,7 +54,7 @@ def person_of(recorded: Recorded) -> str | None:
 
 def detail_of(recorded: Recorded) -> str | None:
     """Return the role, the part, the outcome or the ground that was given, as a code, or None."""
-    given = (getattr(recorded.event, name, None) for name in ("role", "part", "outcome", "ground"))
+    given = (getattr(recorded.event, name, None) for name in ("role", "part", "outcome", "ground", "basis"))
     return next((str(code) for code in given if code is not None), None)
 
 

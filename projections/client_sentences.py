@@ -22,6 +22,7 @@ from records.access import AccessRecorded
 FOR_CLIENT: dict[str, tuple[str, str]] = {
     "client.register": ("register you", "registered you"),
     "client.identity": ("change your contact details", "changed your contact details"),
+    "client.death": ("record a death", "recorded a death"),
     "care_team.change": ("change your care team", "changed your care team"),
     "care_team.join": ("join your care team by themselves", "joined your care team by themselves"),
     "consent.record": ("record a consent of yours", "recorded a consent of yours"),
@@ -53,6 +54,11 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
     "disclosure.record": ("record what was told about you elsewhere", "recorded what was told about you elsewhere"),
     "disclosure.error": ("mark a disclosure as entered in error", "marked a disclosure as entered in error"),
+    "legal_hold.place": ("keep your record from being erased", "kept your record from being erased"),
+    "legal_hold.lift": (
+        "end what keeps your record from being erased",
+        "ended what kept your record from being erased",
+    ),
     "emergency.grant": ("ask to open your record in an emergency", "asked to open your record in an emergency"),
     "emergency.approve": ("confirm an emergency access to your record", "confirmed an emergency access to your record"),
     "emergency.open": ("open your record in an emergency", "opened your record in an emergency"),
@@ -66,8 +72,19 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "client.access_report": ("read who looked at your record", "read who looked at your record"),
     "client.disclosures": ("read what was told about you elsewhere", "read what was told about you elsewhere"),
     "client.accounting": ("write the letter of what was told about you", "wrote the letter of what was told about you"),
+    "client.retention": ("read how long your record is kept", "read how long your record is kept"),
+    "retention.due": (
+        "look through records that need not be kept longer",
+        "saw your record among those that need not be kept much longer",
+    ),
     "client.list": ("look for you in the list of clients", "saw your name in the list of clients"),
     "caseload.view": ("see you among their clients", "saw you among their clients"),
+    "erasure.request": ("ask that your record be erased", "asked that your record be erased"),
+    "erasure.approve": ("approve that your record be erased", "approved that your record be erased"),
+    "erasure.withdraw": ("withdraw a request to erase your record", "withdrew a request to erase your record"),
+    "erasure.view": ("look up a request to erase your record", "looked up a request to erase your record"),
+    "erasure.certificate": ("get the certificate of the erasure", "got the certificate of the erasure"),
+    "erasure.list": ("look through the requests for erasure", "saw your record among the requests for erasure"),
     "audit.view": ("look through who read your record", "looked through who read your record"),
 }
 """Action of the policy table → to do it, did it, as the client reads it."""
@@ -94,6 +111,7 @@ NAMES_NO_CLIENT = frozenset(
         "clinic.policy",
         "clinic.load",
         "views.rebuild",
+        "erasure.complete",
     }
 )
 """Actions that never stand in a client's own report. Any other needs its words above; a test holds it to the table."""

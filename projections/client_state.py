@@ -25,8 +25,10 @@ from projections.sections import (
     episodes,
     goals,
     identity,
+    legal_holds,
     notes,
     notes_due,
+    retention,
     risk,
     sessions,
 )
@@ -35,6 +37,7 @@ from records.access import AccessRecorded
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
 from records.clinic import EVENTS as CLINIC_EVENTS
 from records.emergency import EVENTS as EMERGENCY_EVENTS
+from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
 from records.reviews import EVENTS as REVIEW_EVENTS
 from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
@@ -54,6 +57,8 @@ SECTIONS = {
     "disclosures": disclosures.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
+    "legal_holds": legal_holds.SHOWS,
+    "retention": retention.SHOWS,
 }
 """Field of `ClientState` → event class → handler."""
 
@@ -68,10 +73,11 @@ IGNORED: tuple[type[Event], ...] = (
     *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
+    *ERASURE_EVENTS,
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 2
+FOLD_SCHEMA = 3
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 
@@ -91,6 +97,8 @@ class ClientState(msgspec.Struct, kw_only=True):
     disclosures: disclosures.State = msgspec.field(default_factory=disclosures.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)
+    legal_holds: legal_holds.State = msgspec.field(default_factory=legal_holds.State)
+    retention: retention.State = msgspec.field(default_factory=retention.State)
 
 
 def _by_class() -> dict[type, tuple[tuple[str, Handler], ...]]:

@@ -31,6 +31,7 @@ from projections.sections import (
     episodes,
     goals,
     identity,
+    legal_holds,
     notes,
     notes_due,
     risk,
@@ -42,6 +43,7 @@ from projections.sections.disclosures import DisclosureItem
 from projections.sections.episodes import EpisodeItem
 from projections.sections.goals import GoalsShown
 from projections.sections.identity import IdentityItem
+from projections.sections.legal_holds import LegalHoldItem
 from projections.sections.notes import NoteItem
 from projections.sections.notes_due import NoteDue
 from projections.sections.risk import PromptItem, RiskItem
@@ -98,6 +100,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
             history has them.
         disclosures: the last five that were recorded, also those entered in error, marked.
+        legal_holds: those that stand; while one does, nothing of this record is erased.
         care_team: who treats and supervises now; empty where a past moment was asked about.
         gaps: versions of events that could not be opened; the rest is shown.
     """
@@ -123,6 +126,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     notes_due: tuple[NoteDue, ...] = ()
     notes_in_error: int = 0
     disclosures: tuple[DisclosureItem, ...] = ()
+    legal_holds: tuple[LegalHoldItem, ...] = ()
     care_team: tuple[TeamMember, ...] = ()
     gaps: tuple[int, ...] = ()
 
@@ -253,6 +257,7 @@ def render_clinical(
         notes_due=notes_due.render(state.notes_due, viewing.policy, viewing.passed),
         notes_in_error=state.notes.in_error,
         disclosures=disclosures.render(state.disclosures, viewing),
+        legal_holds=legal_holds.render(state.legal_holds, viewing),
         care_team=team,
         gaps=tuple(state.gaps),
     )

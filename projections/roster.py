@@ -182,6 +182,13 @@ class Roster:
             more = page[-1] if page and begin + limit < len(found) else None
             return Page(tuple(show(each, self._states[each]) for each in page), tuple(page), len(found), more)
 
+    def forget(self, client_id: UUID) -> None:
+        """Drop what is held of a client whose record was closed; the id stays in the lists."""
+        with self._lock:
+            self._pending.pop(client_id, None)
+            if client_id in self._states:
+                self._put(client_id, None)
+
     def puts(self) -> tuple[RowPut, ...]:
         """Return rows that moved, some at a time, to be stored in the commit of a reading.
 

@@ -1,4 +1,4 @@
-"""What the roster keeps of each client: a name to find, and what puts a client on top of a caseload.
+"""What the roster keeps of each client: a name to find, what puts them on top of a caseload, and how long to keep it.
 
 - No clinical text: of risk only which prompts are open and since when, of sessions only times, of notes
   only whether there is one.
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from projections.sealed_rows import Snapshot
-from projections.sections import notes_due
+from projections.sections import notes_due, retention
 from records.access import AccessRecorded
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
@@ -29,6 +29,7 @@ from records.consent import EVENTS as CONSENT_EVENTS
 from records.disclosures import EVENTS as DISCLOSURE_EVENTS
 from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, EpisodeProtocolChanged
+from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
@@ -42,7 +43,7 @@ from records.staff import EVENTS as STAFF_EVENTS
 from records.store.mapper import Unreadable
 
 PLACE = "roster"
-FOLD_SCHEMA = 2
+FOLD_SCHEMA = 3
 """Version of the fold: it changes with the layout or the meaning of the state; older rows are folded anew."""
 
 KEPT_AFTER = timedelta(days=7)
@@ -59,6 +60,7 @@ class RosterState(msgspec.Struct, kw_only=True):
         bookings: session → when it is to begin.
         notes_due: what tells which sessions wait for a note, as in `projections.sections.notes_due`.
         held: the last sessions that were held → when each began.
+        retention: what deadlines are counted from, as in `projections.sections.retention`.
     """
 
     version: int = 0
@@ -73,6 +75,7 @@ class RosterState(msgspec.Struct, kw_only=True):
     bookings: dict[UUID, datetime] = msgspec.field(default_factory=dict)
     notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
     held: dict[UUID, datetime] = msgspec.field(default_factory=dict)
+    retention: retention.State = msgspec.field(default_factory=retention.State)
 
     @property
     def last_session(self) -> datetime | None:
@@ -194,7 +197,7 @@ def _note_due(state: RosterState, event: Event, recorded: Recorded) -> None:
     notes_due.SHOWS[type(event)](state.notes_due, event, recorded)
 
 
-SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
+_OWN: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     ClientRegistered: _registered,
     ClientIdentityChanged: _identity_changed,
     AssessmentRecorded: _assessed,
@@ -213,6 +216,7 @@ SHOWS: dict[type[Event], Callable[[RosterState, Any, Recorded], None]] = {
     NoteSigned: _note_due,
     NoteEnteredInError: _note_due,
 }
+SHOWS: tuple[type[Event], ...] = tuple(dict.fromkeys((*_OWN, *retention.SHOWS)))
 
 IGNORED: tuple[type[Event], ...] = (
     # What a caseload does not tell: consents, goals, texts, disclosures, phases and breaches stand in the current view.
@@ -235,14 +239,18 @@ IGNORED: tuple[type[Event], ...] = (
     *REVIEW_EVENTS,
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
+    *ERASURE_EVENTS,
 )
 
 
 def apply(state: RosterState, recorded: Recorded) -> None:
     """Move a client's entry on by one event."""
-    handler = SHOWS.get(type(recorded.event))
+    handler = _OWN.get(type(recorded.event))
     if handler is not None:
         handler(state, recorded.event, recorded)
+    kept = retention.SHOWS.get(type(recorded.event))
+    if kept is not None:
+        kept(state.retention, recorded.event, recorded)
     if type(recorded.event) is Unreadable:
         state.gaps.append(recorded.version)
     state.version = recorded.version

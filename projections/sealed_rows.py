@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from projections.held_folds import Held, HeldFolds
-from records.errors import KeyMissing, SealBroken
+from records.errors import Erased, KeyMissing, SealBroken
 from records.event import Recorded
 from records.ledger import NO_LEAF, decode_entry, entry_hash
 from records.reader import Reader
@@ -140,7 +140,7 @@ class Snapshot(Generic[State]):
             return None
         try:
             reader.record_key(client_id)
-        except KeyMissing:
+        except (KeyMissing, Erased):
             folds.forget(client_id)
             raise
         newer = reader.rows(client_id, after=held.version)

@@ -179,6 +179,14 @@ class DisclosureState(msgspec.Struct, frozen=True, kw_only=True):
     status: DisclosureStatus = "made"
 
 
+class HoldState(msgspec.Struct, frozen=True, kw_only=True):
+    """One legal hold: since when it stands, and whether somebody lifted it."""
+
+    version: int
+    placed_at: datetime
+    lifted: bool = False
+
+
 Item = TypeVar("Item")
 
 
@@ -190,10 +198,13 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         version: version of the last event that was applied; 0 where the client does not exist.
         identity_version: version of the last event that touched identity.
         registration_digest: what was registered, as a digest, so that the same registration sent again is known.
-        birth_date: the earliest day that it can be; None where it is not known.
+        birth_date, birth_date_latest: the earliest and the latest day that it can be; None where it is not known.
+        died: the latest day that the death can be; None for who is not known to have died.
+        died_exactly: `died` is the very day.
         consents, episodes, sessions, assessments, goals, notes, disclosures: items by id.
         risk_assessments: whether each risk assessment stands.
         breaches: session id → what was missing when it was held, and whether that was reviewed.
+        holds: legal holds, those that were lifted too.
     """
 
     client_id: UUID
@@ -202,6 +213,9 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     registered_at: datetime | None = None
     registration_digest: str = ""
     birth_date: date | None = None
+    birth_date_latest: date | None = None
+    died: date | None = None
+    died_exactly: bool = True
     consents: dict[UUID, ConsentState] = msgspec.field(default_factory=dict)
     episodes: dict[UUID, EpisodeState] = msgspec.field(default_factory=dict)
     sessions: dict[UUID, SessionState] = msgspec.field(default_factory=dict)
@@ -211,6 +225,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, BreachState] = msgspec.field(default_factory=dict)
     disclosures: dict[UUID, DisclosureState] = msgspec.field(default_factory=dict)
+    holds: dict[UUID, HoldState] = msgspec.field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -230,6 +245,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             notes=dict(self.notes),
             disclosures=dict(self.disclosures),
             breaches=dict(self.breaches),
+            holds=dict(self.holds),
         )
 
     def apply(self, recorded: Recorded) -> None:

@@ -5,6 +5,7 @@ Source: DESIGN (streams and keys); DOMAIN (what a clinic may set for itself).
 Rules:
 - A clinic is founded once.
 - Its policy is replaced as a whole; the old one stays in the history and judges what was decided under it.
+- Its retention profile is one that is known, or one of its own that can be counted with.
 - Where the jurisdiction names staff to clients only when that is essential, switching it on needs a reason.
 
 It does not hold accounts (`records.staff`) or care teams (`records.care_team`).
@@ -19,6 +20,7 @@ from records.clinic_record import ClinicRecord
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken
 from records.event import Event, StreamKind
+from records.retention_profiles import profile_of
 
 
 class ClinicFounded(Event, frozen=True, kw_only=True, tag="clinic.founded"):
@@ -61,6 +63,7 @@ def found_clinic(record: ClinicRecord, context: Context, *, name: str, policy: C
     if record.version:
         raise RuleBroken("clinic-founded", "The clinic was founded before.")
     _require_reason(policy)
+    _require_profile(policy)
     return [ClinicFounded(name=name, policy=policy, **context.stamp())]
 
 
@@ -69,11 +72,13 @@ def change_policy(record: ClinicRecord, context: Context, *, policy: ClinicPolic
     """Replace the clinic's policy; nothing to do where it is the same.
 
     Raises:
-        InvalidContent: names of staff would be given to clients without the reason that the jurisdiction asks for.
+        InvalidContent: `/policy/retention` is no profile that can be counted with; names of staff would be given to
+            clients without the reason that the jurisdiction asks for.
     """
     if record.policy == policy:
         return []
     _require_reason(policy)
+    _require_profile(policy)
     return [ClinicPolicyChanged(policy=policy, **context.stamp())]
 
 
@@ -81,3 +86,8 @@ def _require_reason(policy: ClinicPolicy) -> None:
     essential = policy.staff_names_to_clients and policy.jurisdiction in NAMES_ONLY_WHEN_ESSENTIAL
     if essential and not policy.staff_names_reason.strip():
         raise InvalidContent("/policy/staff_names_reason", "Is empty: why are names of staff essential here?")
+
+
+def _require_profile(policy: ClinicPolicy) -> None:
+    if policy.retention is not None:
+        profile_of(policy.jurisdiction, policy.retention)

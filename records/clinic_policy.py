@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import msgspec
 
+from records.retention_profiles import RetentionProfile, profile_of
+
 REMOTE_MODES = ("02", "11")
 """NHS Talking Therapies consultation modes that are remote by default: telephone and video."""
 
@@ -76,6 +78,8 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         review_days: a review that is still open after so many days is overdue.
         second_reviewer: id of the person who reviews what the privacy officer did or confirmed.
         reviewer_sees_reason: whether the reviewer of an access may read the reason that was given in words.
+        retention: name of the profile by which records are kept, or a profile of the clinic's own; None is the
+            jurisdiction's default.
     """
 
     timezone: str = "Europe/London"
@@ -101,6 +105,7 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
     review_days: int = 7
     second_reviewer: str | None = None
     reviewer_sees_reason: bool = True
+    retention: str | RetentionProfile | None = None
 
     @property
     def names_staff_to_clients(self) -> bool:
@@ -112,6 +117,15 @@ class ClinicPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.staff_names_to_clients is None:
             return self.jurisdiction not in NAMES_ONLY_WHEN_ESSENTIAL
         return self.staff_names_to_clients
+
+    @property
+    def retention_profile(self) -> RetentionProfile:
+        """The profile by which records are kept here.
+
+        Raises:
+            InvalidContent: the policy names none, or one that cannot be counted with (`change_policy` lets none pass).
+        """
+        return profile_of(self.jurisdiction, self.retention)
 
     def consents_for(self, *acts: str) -> tuple[str, ...]:
         """Return the consent kinds that the acts need, each once, in the order of the acts."""

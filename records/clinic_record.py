@@ -1,10 +1,10 @@
-"""The small state of the clinic that rules need: its policy, and which readings were drawn to be looked at.
+"""The small state of the clinic that rules need: its policy, the readings that were drawn, the erasures of clients.
 
 Rules:
 - Events of the clinic's own stream change it through `apply`; nothing else does.
 - Items are frozen and replaced, and so is each mapping, since decisions and other threads may hold them.
 
-It does not decide: see `records.clinic` and `records.spot_checks`.
+It does not decide: see `records.clinic`, `records.spot_checks` and `records.erasure`.
 """
 
 from __future__ import annotations
@@ -52,17 +52,55 @@ class DrawState(msgspec.Struct, frozen=True, kw_only=True):
     checks: Mapping[int, CheckState]
 
 
+class ErasureState(msgspec.Struct, frozen=True, kw_only=True):
+    """One erasure, from its request on. Ids and codes only.
+
+    Attributes:
+        client_id: whose record.
+        basis, requested_by, requested_at: None where only its end is known, in a log that was restored from before it.
+        withdrawn: the code of why it was withdrawn.
+        approved_by, approved_at: from then on the record is closed.
+        disclosures: how many disclosures stood when it was approved.
+        completed_at, key_ids, generation, cached_until: as in `records.erasure.ErasureCompleted`.
+        reapplied: it was done again after a restore.
+    """
+
+    version: int
+    client_id: UUID
+    basis: str | None = None
+    requested_by: str | None = None
+    requested_at: datetime | None = None
+    withdrawn: str | None = None
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    disclosures: int = 0
+    completed_at: datetime | None = None
+    key_ids: tuple[bytes, ...] = ()
+    generation: int | None = None
+    cached_until: datetime | None = None
+    reapplied: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it waits for approval."""
+        return self.withdrawn is None and self.approved_at is None and self.completed_at is None
+
+
 class ClinicRecord(msgspec.Struct):
     """The state of the clinic.
 
     Attributes:
         draws: every draw of spot checks by its id, in the order in which they were made.
+        erasures: every erasure by its id, in the order in which they were requested.
+        erased: client → the erasure that closed the record, from its approval on.
     """
 
     version: int = 0
     name: str = ""
     policy: ClinicPolicy = msgspec.field(default_factory=ClinicPolicy)
     draws: Mapping[UUID, DrawState] = msgspec.field(default_factory=dict)
+    erasures: Mapping[UUID, ErasureState] = msgspec.field(default_factory=dict)
+    erased: Mapping[UUID, UUID] = msgspec.field(default_factory=dict)
 
     @property
     def drawn_upto(self) -> int:

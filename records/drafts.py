@@ -112,7 +112,7 @@ class Drafts:
             client_id,
             sign_note,
             request,
-            deletes=(RowDelete(PLACE, note_id),),
+            beside=Unit(deletes=(RowDelete(PLACE, note_id),)),
             note_id=note_id,
             **msgspec.structs.asdict(found[1]),
         )

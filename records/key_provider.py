@@ -233,7 +233,7 @@ class KeyFileProvider:
         except OSError as error:
             raise KeyProviderUnreachable("the folder of the key file is not there now") from error
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            _lock(folder)
             yield
         finally:
             os.close(folder)
@@ -249,6 +249,13 @@ class KeyFileProvider:
         except OSError as error:
             raise NotStored("the key file cannot be written") from error
         self._read_again()
+
+
+def _lock(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError as error:
+        raise NotStored("the folder of the key file cannot be locked") from error
 
 
 _Stamp = tuple[int, int, int]

@@ -8,6 +8,7 @@ Rules:
 - An emergency access that is open stands for the relation where a grant says so; its readings state ETREAT and nothing
   else. The care team reads without one, so it never states ETREAT.
 - The privacy officer sees the audit, never clinical text; the administrator sees neither.
+- Changes of a record stand in its history; a few (`TOLD_WHEN_DONE`) leave an access entry too.
 - A refusal names `role`, `relation` or `purpose`, for the access entry only: callers see one answer for all.
 
 It does not know who is in which care team (`records.directory`).
@@ -52,12 +53,20 @@ _CLINICIANS = {Role.THERAPIST: _ANYONE, Role.SUPERVISOR: _ANYONE}
 _ACCOUNTS = {Role.ADMINISTRATOR: _ANYONE, Role.OPERATOR: _ANYONE}
 _CLINICAL_READ = {Role.THERAPIST: Grant(_TEAM, _TREAT), Role.SUPERVISOR: Grant(_SUPERVISES, _HQUALIMP)}
 _EMERGENCY_READ = {role: grant._replace(emergency=True) for role, grant in _CLINICAL_READ.items()}
+# Two people answer for an erasure; whoever can read the disk is not one who approves.
+_APPROVES_ERASURE = {Role.PRIVACY_OFFICER: _ANYONE, Role.SUPERVISOR: _ANYONE}
+_ERASURE_READ = {
+    Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+    Role.SUPERVISOR: Grant(frozenset(), _HCOMPL),
+    Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+}
 _REVIEW_READ = {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.SUPERVISOR: Grant(frozenset(), _HCOMPL)}
 
 TABLE: dict[str, dict[Role, Grant]] = {
     # identity and access to the record
     "client.register": {Role.FRONT_DESK: _ANYONE, Role.THERAPIST: _ANYONE},
     "client.identity": _DESK_WRITE,
+    "client.death": _DESK_WRITE,
     "care_team.change": {
         Role.FRONT_DESK: _ANYONE,
         Role.ADMINISTRATOR: _ANYONE,
@@ -104,6 +113,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "legal_hold.place": {Role.PRIVACY_OFFICER: _ANYONE},
+    "legal_hold.lift": {Role.PRIVACY_OFFICER: _ANYONE},
     # readings
     "client.view": {**_EMERGENCY_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _EMERGENCY_READ,
@@ -122,6 +133,12 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
+    "client.retention": {
+        **_CLINICAL_READ,
+        Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL),
+        Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
+    },
+    "retention.due": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),
@@ -152,6 +169,17 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "account.ties": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "token.issue": _ACCOUNTS,
     "token.revoke": _ACCOUNTS,
+    "erasure.request": {
+        Role.PRIVACY_OFFICER: _ANYONE,
+        Role.RECORDS_CLERK: _ANYONE,
+        Role.OPERATOR: _ANYONE,
+    },
+    "erasure.approve": _APPROVES_ERASURE,
+    "erasure.withdraw": _APPROVES_ERASURE,
+    "erasure.complete": {Role.OPERATOR: _ANYONE},
+    "erasure.view": _ERASURE_READ,
+    "erasure.certificate": {**_ERASURE_READ, Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "erasure.list": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "clinic.found": {Role.OPERATOR: _ANYONE},
     "clinic.policy": _ACCOUNTS,
     "clinic.load": _ACCOUNTS,
@@ -160,6 +188,16 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "keys.turn": _ACCOUNTS,
 }
 """Action → role → grant."""
+
+OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.certificate", "erasure.approve"})
+"""What may still be done about a client whose record was erased: see that it was, and approve it once more."""
+
+
+TOLD_WHEN_DONE = frozenset({"legal_hold.place", "legal_hold.lift"})
+"""Changes of a client's record that stand in the audit when they are done, beside the record's own history.
+
+Whoever places and lifts what keeps a record from being erased sees the audit and not the history.
+"""
 
 
 def denial(action: str, role: Role, relation: Relation, purpose: Purpose | None) -> str | None:

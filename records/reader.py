@@ -16,7 +16,7 @@ import msgspec
 
 from records.actors import Actor, Purpose, Relation
 from records.directory import Directory
-from records.errors import LedgerMismatch
+from records.errors import Erased, LedgerMismatch
 from records.event import Recorded, StreamKind
 from records.ledger import KeyClass
 from records.sealing import DataKey
@@ -102,7 +102,9 @@ class Reader:
 
         Raises:
             KeyMissing: the client's key is not there.
+            Erased: the record was closed by an erasure.
         """
+        self._require_kept(client_id)
         return self._mapper.open(StreamKind.CLIENT, client_id, rows, gaps=True)
 
     def events(self, client_id: UUID, after: int = 0, upto: int | None = None) -> list[Recorded]:
@@ -211,6 +213,10 @@ class Reader:
         created = (entry for _, entry in self._store.key_entries() if entry[7] == 3 and entry[88] == 1)
         return list(dict.fromkeys(UUID(bytes=entry[16:32]) for entry in created))
 
+    def key_entries(self) -> list[tuple[int, bytes]]:
+        """Return the entries of keys created or destroyed beside their indexes, in order. O(keys)."""
+        return self._store.key_entries()
+
     def position(self) -> int:
         """Return the index of the last entry of the log, -1 where there is none."""
         return self._store.head().next_index - 1
@@ -251,10 +257,17 @@ class Reader:
 
         Raises:
             KeyMissing: it is not there.
+            Erased: the record was closed by an erasure.
         """
+        self._require_kept(client_id)
         if key_id is None:
             return self._streams.key_for(StreamKind.CLIENT, client_id)
         return self._streams.key_of(StreamKind.CLIENT, client_id, key_id)
+
+    def _require_kept(self, client_id: UUID) -> None:
+        # A key that this process still leases must not open what another one has closed.
+        if client_id in self.directory.clinic.erased:
+            raise Erased("the record was erased")
 
 
 def _told_kind(entry: bytes) -> StreamKind | None:

@@ -1,20 +1,25 @@
-"""Registration: a person becomes a client, and who they are is kept right.
+"""Registration: a person becomes a client, who they are is kept right, and their death is known.
 
-Source: DOMAIN 7 (FHIR R4 Patient); FHIR `date` for a birth date that is known to the year or month only;
+Source: DOMAIN 7 (FHIR R4 Patient, `deceased[x]`); FHIR `date` for a birth date that is known to the year or month only;
 NHS Data Dictionary for the check digit of an NHS number.
 
 Rules:
 - A client is registered once. The same registration sent again changes nothing; another one is refused.
 - A birth date may be a year, a month or a day. Rules use the earliest day that it can be, so that what may be true is
   never refused. It lies neither in the future (by the UTC day) nor before 1890, nor after a session of this client.
+- A death may be known to the year, the month or the day, or only that it was; then it was by the day it is reported.
+  It lies neither in the future nor before the birth or a session that was held. What was recorded in error is marked
+  so, with a reason, before another day is recorded.
 - A change names only the fields that change; the others stand. A field that is not required can be emptied.
 - Identity is one piece: it stands in the header segment, not among the free texts, and is never shown in parts.
 
-It does not search, merge or tell apart people of the same name, and it does not erase (the client's key does).
+It does not search, merge or tell apart people of the same name, and it does not erase (the client's key does). A death
+cancels no booking and closes no episode: people do, and it is only what retention counts from (`records.retention`).
 """
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import re
 from collections.abc import Sequence
@@ -99,14 +104,34 @@ def earliest_birth_date(birth_date: str) -> date:
     Raises:
         InvalidContent: it is no date.
     """
-    parts = BIRTH_DATE.fullmatch(birth_date)
+    return days_of(birth_date, "/birth_date")[0]
+
+
+def latest_birth_date(birth_date: str) -> date:
+    """Return the latest day that a birth date of any precision can be.
+
+    Raises:
+        InvalidContent: it is no date.
+    """
+    return days_of(birth_date, "/birth_date")[1]
+
+
+def days_of(partial: str, pointer: str) -> tuple[date, date]:
+    """Return the earliest and the latest day that a date of any precision can be.
+
+    Raises:
+        InvalidContent: it is no date; the pointer is where it came from.
+    """
+    parts = BIRTH_DATE.fullmatch(partial)
     if parts is None:
-        raise InvalidContent("/birth_date", "Is not a date as YYYY, YYYY-MM or YYYY-MM-DD.")
-    year, month, day = (int(part) if part else 1 for part in parts.groups())
+        raise InvalidContent(pointer, "Is not a date as YYYY, YYYY-MM or YYYY-MM-DD.")
+    year, month, day = (int(part) if part else None for part in parts.groups())
     try:
-        return date(year, month, day)
+        earliest = date(year or 0, month or 1, day or 1)
     except ValueError:
-        raise InvalidContent("/birth_date", "Is not a day of the calendar.") from None
+        raise InvalidContent(pointer, "Is not a day of the calendar.") from None
+    last_month = month or 12
+    return earliest, date(earliest.year, last_month, day or calendar.monthrange(earliest.year, last_month)[1])
 
 
 # --- events
@@ -124,6 +149,7 @@ class ClientRegistered(Event, frozen=True, kw_only=True, tag="client.registered"
         record.registration_digest = _digest(self.identity)
         if self.identity.birth_date is not None:
             record.birth_date = earliest_birth_date(self.identity.birth_date)
+            record.birth_date_latest = latest_birth_date(self.identity.birth_date)
 
 
 class ClientIdentityChanged(Event, frozen=True, kw_only=True, tag="client.identity_changed"):
@@ -139,9 +165,52 @@ class ClientIdentityChanged(Event, frozen=True, kw_only=True, tag="client.identi
         birth_date = self.changes.birth_date
         if birth_date is not UNSET:
             record.birth_date = None if birth_date is None else earliest_birth_date(birth_date)
+            record.birth_date_latest = None if birth_date is None else latest_birth_date(birth_date)
 
 
-EVENTS = (ClientRegistered, ClientIdentityChanged)
+class ClientDeathRecorded(Event, frozen=True, kw_only=True, tag="client.death_recorded"):
+    """The clinic learned that the client died; who said so is `reported_by`. Since 1.
+
+    Attributes:
+        died_on: `2026`, `2026-04` or `2026-04-02`; None where only the death itself is known.
+    """
+
+    lifecycle = "amend"
+
+    died_on: str | None = None
+
+    @property
+    def latest_day(self) -> date:
+        """The latest day that the death can be; none lies after it was reported."""
+        reported = self.occurred_at.date()
+        return reported if self.died_on is None else min(reported, days_of(self.died_on, "/died_on")[1])
+
+    @property
+    def exact(self) -> bool:
+        """Whether the very day is known."""
+        return self.died_on is not None and len(self.died_on) == len("2026-04-02")
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Note the death; it is part of who the client is, so identity moves on."""
+        record.identity_version = version
+        record.died, record.died_exactly = self.latest_day, self.exact
+
+
+class ClientDeathEnteredInError(Event, frozen=True, kw_only=True, tag="client.death_entered_in_error"):
+    """It turned out that the client had not died, or not on that day. Since 1."""
+
+    free_text = ("reason",)
+    lifecycle = "deprecate"
+
+    reason: str
+
+    def apply(self, record: ClientRecord, version: int) -> None:
+        """Forget the death; it stays in the history."""
+        record.identity_version = version
+        record.died, record.died_exactly = None, True
+
+
+EVENTS = (ClientRegistered, ClientIdentityChanged, ClientDeathRecorded, ClientDeathEnteredInError)
 
 # --- decisions
 
@@ -199,6 +268,8 @@ def _require_plausible(
             raise InvalidContent("/birth_date", f"Lies in the future or before {EARLIEST_BIRTH.year}.")
         if any(session.start.date() < born for session in record.sessions.values()):
             raise InvalidContent("/birth_date", "Lies after a session of this client.")
+        if record.died is not None and born > record.died:
+            raise InvalidContent("/birth_date", "Lies after the death of this client.")
     if language is not None and LANGUAGE.fullmatch(language) is None:
         raise InvalidContent("/language", "Is not a BCP 47 language tag.")
     if nhs_number is not None and not _has_right_check_digit(nhs_number):
@@ -215,3 +286,55 @@ def _has_right_check_digit(nhs_number: str) -> bool:
 
 def _digest(identity: Identity) -> str:
     return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()
+
+
+@decision("client.death")
+def record_death(
+    record: ClientRecord, context: Context, *, died_on: str | None = None, reported_by: str
+) -> Sequence[Event]:
+    """Record that the client died; nothing to do where that stands and no other day is named.
+
+    Args:
+        record: the client's record.
+        context: who decides.
+        died_on: as far as it is known.
+        reported_by: who said so: `relative`, `coroner`, `gp` or another source, in a word.
+
+    Raises:
+        RuleBroken: `death-recorded` where another day stands.
+        InvalidContent: `/died_on` that is no date, lies in the future, before the birth or before a session that was
+            held; `/reported_by` that names nobody.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    event = ClientDeathRecorded(died_on=died_on, **context.stamp(reported_by=reported_by))
+    earliest = event.latest_day if died_on is None else days_of(died_on, "/died_on")[0]
+    if record.died is not None:
+        if died_on is None or (record.died, record.died_exactly) == (event.latest_day, event.exact):
+            return []
+        raise RuleBroken("death-recorded", "A death is recorded; mark it as entered in error first.")
+    context.require_version(record.identity_version)
+    if not reported_by.strip():
+        raise InvalidContent("/reported_by", "Must say who reported it.")
+    if earliest > context.at.date():
+        raise InvalidContent("/died_on", "Lies in the future.")
+    if event.latest_day < (record.birth_date or EARLIEST_BIRTH):
+        raise InvalidContent("/died_on", "Lies before the client was born.")
+    if any(each.status == "held" and each.start.date() > event.latest_day for each in record.sessions.values()):
+        raise InvalidContent("/died_on", "Lies before a session that was held.")
+    return [event]
+
+
+@decision("client.death")
+def mark_death_entered_in_error(record: ClientRecord, context: Context, *, reason: str) -> Sequence[Event]:
+    """Mark the recorded death as entered in error; it stays in the history. Nothing to do where none stands.
+
+    Raises:
+        InvalidContent: no reason.
+        StaleRecord, VersionRequired: see `Context.require_version`.
+    """
+    if record.died is None:
+        return []
+    context.require_version(record.identity_version)
+    if not reason.strip():
+        raise InvalidContent("/reason", "Needs a reason.")
+    return [ClientDeathEnteredInError(reason=reason, **context.stamp())]

@@ -11,6 +11,8 @@ Source: DESIGN (the two doors), AUDIT A1–A3 and A11, CRYPTO 5.
 - In an emergency the first reading opens the client, in one commit with its entry and with the review of it. While it
   is open, it permits what the care team does not.
 - One access entry for each client that is shown; a reading that shows none goes to the clinic's own stream.
+- A record that was erased, or is being erased, is refused to whoever else would see it: at the next request, in every
+  process.
 - A key that was used before gives the first answer again, and only after permission was checked again.
 
 It speaks no HTTP and reads no clock of its own.
@@ -31,12 +33,12 @@ from records.client_record import ClientRecord
 from records.decision import Context, Decision
 from records.directory import Directory
 from records.emergency import open_emergency_access
-from records.errors import LostRace, NotPermitted, NotStored, Refused, UnknownClient
+from records.errors import Erased, LostRace, NotPermitted, NotStored, Refused, UnknownClient
 from records.event import Event, Recorded, StreamKind
 from records.glass import Glass
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
-from records.policy import denial
+from records.policy import OPEN_AFTER_ERASURE, TOLD_WHEN_DONE, denial
 from records.reader import Asked, Reader, View
 from records.record_cache import RecordCache
 from records.replays import Replays, subject_of
@@ -45,11 +47,12 @@ from records.sealing import keyed_digest
 from records.staff_record import StaffRecord
 from records.store import Store
 from records.store.mapper import Alarm, EventMapper
-from records.store.unit import Append, Committed, CreatedKey, Reference, RowDelete, RowPut, Unit
+from records.store.unit import Append, Committed, CreatedKey, Reference, Unit
 from records.streams import Streams
 
 RETRIES = 3
 _CLIENT_KINDS = (StreamKind.CLIENT, StreamKind.TEAM)
+_NOTHING = Unit()
 
 
 class Service:
@@ -73,6 +76,8 @@ class Service:
         self._glass = Glass(self.streams, self.mapper)
         self._replays = Replays(store, keyring, self.streams, self.mapper)
         self._follow_lock = threading.Lock()
+        self.forgetters: list[Callable[[UUID], object]] = [self.cache.forget]
+        """Each is told a client whose record was closed, to drop what this process holds of it in memory."""
         self._token_key = self.streams.service_key("token")
         self.follow()
 
@@ -83,8 +88,12 @@ class Service:
         if self._store.head().clinic_index <= self.directory.position:
             return
         with self._follow_lock:
+            closed = self.directory.clinic.erased.keys()
             for recorded in self.reader.clinic_events(self.directory.position, gaps=False):
                 self.directory.apply(recorded)
+            for client_id in self.directory.clinic.erased.keys() - closed:
+                for forget in self.forgetters:
+                    forget(client_id)
 
     def now(self) -> datetime:
         """Return the clinic's time, for doors beside these."""
@@ -107,10 +116,10 @@ class Service:
         purpose: Purpose | None = None,
         resource: UUID | None = None,
     ) -> Relation:
-        """Check permission, and record the refusal where there is none.
+        """Check permission, and that the record was not erased; and record the refusal.
 
         Raises:
-            NotPermitted: and the access entry that says so is durable.
+            NotPermitted, Erased: and the access entry that says so is durable.
         """
         self.follow()
         actor = request.actor
@@ -123,7 +132,13 @@ class Service:
         if reason is not None:
             self.refuse(action, client_id, request, reason, purpose=purpose, resource=resource, relation=relation)
             raise NotPermitted(reason)
+        self._require_kept(action, client_id, request, purpose=purpose, resource=resource, relation=relation)
         return relation
+
+    def _require_kept(self, action: str, client_id: UUID | None, request: Request, **told: Any) -> None:
+        if client_id in self.directory.clinic.erased and action not in OPEN_AFTER_ERASURE:
+            self.refuse(action, client_id, request, "erased", **told)
+            raise Erased("the record was erased")
 
     def refuse(
         self,
@@ -151,8 +166,7 @@ class Service:
         decision: Decision,
         request: Request,
         *,
-        puts: tuple[RowPut, ...] = (),
-        deletes: tuple[RowDelete, ...] = (),
+        beside: Unit = _NOTHING,
         **arguments: Any,
     ) -> Outcome:
         """Decide and append.
@@ -161,8 +175,7 @@ class Service:
             target: the client (for decisions on a client or a care team), the account, or the clinic's stream.
             decision: what is decided.
             request: who asks.
-            puts: sealed rows stored in the same commit.
-            deletes: sealed rows deleted in the same commit.
+            beside: what else is stored in the same commit, or must hold in it; it has no appends and keys of its own.
             **arguments: the decision's arguments.
 
         Raises:
@@ -173,9 +186,9 @@ class Service:
         self.admit(decision.permission, client_id, request)
         try:
             if decision.on is not StreamKind.CLIENT:
-                return self._transact(target, decision, request, puts, deletes, arguments)
+                return self._transact(target, decision, request, beside, arguments)
             with self.cache.hold(target):
-                return self._transact(target, decision, request, puts, deletes, arguments)
+                return self._transact(target, decision, request, beside, arguments)
         except Refused as refusal:
             if client_id is not None:
                 self.refuse(decision.permission, client_id, request, reason_of(refusal))
@@ -186,8 +199,7 @@ class Service:
         target: UUID,
         decision: Decision,
         request: Request,
-        puts: tuple[RowPut, ...],
-        deletes: tuple[RowDelete, ...],
+        beside: Unit,
         arguments: dict[str, Any],
     ) -> Outcome:
         for _ in range(RETRIES + 1):
@@ -207,7 +219,7 @@ class Service:
                     continue
                 return self._replays.find(decision, target, request) or Outcome(None, None, (), None)
             try:
-                return self._append(decision, target, record, events, request, puts, deletes)
+                return self._append(decision, target, record, events, request, beside)
             except LostRace:
                 self._moved(decision.on, target, record)
         raise NotStored("the record is being changed by others")
@@ -259,8 +271,7 @@ class Service:
         record: Any,
         events: Sequence[Event],
         request: Request,
-        puts: tuple[RowPut, ...],
-        deletes: tuple[RowDelete, ...],
+        beside: Unit,
     ) -> Outcome:
         keys: tuple[CreatedKey, ...] = ()
         if decision.creates_stream and decision.on is StreamKind.CLIENT:
@@ -268,7 +279,12 @@ class Service:
             keys = (CreatedKey(target, key.key_id, KeyClass.RECORD),)
         appends, references = self._appends(target, record, events)
         subject, version = subject_of(events, references)
-        unit = Unit(appends, keys, puts, deletes, self._replays.row(decision, target, request, references))
+        if decision.permission in TOLD_WHEN_DONE:
+            # In the same commit: after a crash both are there or neither is.
+            told = self.access_log.append(decision.permission, target, request, None, self._now(), resource=subject)
+            appends = (*appends, told)
+        row = self._replays.row(decision, target, request, references)
+        unit = beside._replace(appends=appends, keys=keys, idempotency=row)
         committed = self._store.commit(unit)
         if committed.replay is not None:
             return self._replays.outcome(decision, target, request, committed.replay)
@@ -399,6 +415,7 @@ class Service:
             relation = self.admit(view.action, client_id, request, purpose, resource)
         else:
             relation = Relation.EMERGENCY
+            self._require_kept(view.action, client_id, request, purpose=purpose, resource=resource, relation=relation)
         if relation is Relation.EMERGENCY and client_id is not None:
             facts.update(self._emergency_facts(view.action, client_id, request, resource))
         at = self._now()

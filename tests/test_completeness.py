@@ -51,6 +51,7 @@ COMMANDS_ONLY = {
 DOORS_OWN = {
     "use_code": "`records.emergency_door`, when an access is confirmed, and with each grant",
     "refuse_code": "`records.emergency_door`, when a code is wrong",
+    "complete_erasure": "`records.erasing`, when the keys are destroyed",
     "open_emergency_access": "`records.service`, with the first reading under a grant",
 }
 """Decision that a route reaches only through a door → that door."""

@@ -13,6 +13,7 @@ from records.store.unit import (
     ClearEntry,
     Compose,
     CreatedKey,
+    DestroyedKey,
     IdempotencyRow,
     Reference,
     RowPut,
@@ -54,6 +55,11 @@ def request(key: bytes, stream: UUID, version: int) -> IdempotencyRow:
 def created_key(scope: UUID) -> CreatedKey:
     """Return a created key."""
     return CreatedKey(scope, os.urandom(16), KeyClass.RECORD)
+
+
+def destroyed_key(scope: UUID, key_id: bytes | None = None) -> DestroyedKey:
+    """Return a destroyed key."""
+    return DestroyedKey(scope, key_id or os.urandom(16), KeyClass.RECORD)
 
 
 def clear(version: int, previous: bytes = NO_LEAF, compose: Compose | None = None) -> ClearEntry:

@@ -1,5 +1,6 @@
 """Identity, as the current view shows it.
 
+- A death that was recorded is part of it, until it turns out to be an error.
 - The registration gives it, each change replaces the fields that it names; earlier values stay in the history.
 """
 
@@ -11,7 +12,13 @@ import msgspec
 
 from projections.sections.viewing import Handler
 from records.event import Recorded
-from records.registration import ClientIdentityChanged, ClientRegistered, Identity
+from records.registration import (
+    ClientDeathEnteredInError,
+    ClientDeathRecorded,
+    ClientIdentityChanged,
+    ClientRegistered,
+    Identity,
+)
 
 
 class IdentityItem(Identity, frozen=True, kw_only=True, omit_defaults=False):
@@ -20,10 +27,13 @@ class IdentityItem(Identity, frozen=True, kw_only=True, omit_defaults=False):
     Attributes:
         version: version of the last event that touched identity (the ETag).
         registered_at: when the client was registered.
+        deceased, died_on: whether the client is known to have died, and when, as far as that is known.
     """
 
     version: int
     registered_at: datetime
+    deceased: bool = False
+    died_on: str | None = None
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -45,7 +55,25 @@ def _changed(state: State, event: ClientIdentityChanged, recorded: Recorded) -> 
         )
 
 
-SHOWS: dict[type, Handler] = {ClientRegistered: _registered, ClientIdentityChanged: _changed}
+def _died(state: State, event: ClientDeathRecorded, recorded: Recorded) -> None:
+    _death(state, recorded, deceased=True, died_on=event.died_on)
+
+
+def _lives(state: State, event: ClientDeathEnteredInError, recorded: Recorded) -> None:
+    _death(state, recorded, deceased=False, died_on=None)
+
+
+def _death(state: State, recorded: Recorded, *, deceased: bool, died_on: str | None) -> None:
+    if state.item is not None:
+        state.item = msgspec.structs.replace(state.item, version=recorded.version, deceased=deceased, died_on=died_on)
+
+
+SHOWS: dict[type, Handler] = {
+    ClientRegistered: _registered,
+    ClientIdentityChanged: _changed,
+    ClientDeathRecorded: _died,
+    ClientDeathEnteredInError: _lives,
+}
 
 
 def render(state: State) -> IdentityItem | None:

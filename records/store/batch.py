@@ -5,6 +5,8 @@ Source: CRYPTO 2 (the writer assigns index, time and, for access events, version
 - Units are planned in the order they came. One that lost its race, or whose key was used, drops out; the others stay.
 - `logged_at` is the clock or one microsecond after the last entry, whichever is later.
 - Each entry names the leaf before it in its stream.
+- A stream that is fenced takes no event any more, no key and no sealed row: its unit is refused as erased. A reading
+  that began before the fence leaves its entry, and not the row that it brought.
 - The body of a clear entry is made here, since it names its own index and what stands below it.
 
 It is pure: both engines plan with it, inside their transaction, and nothing it returns is true before the commit.
@@ -13,9 +15,11 @@ It is pure: both engines plan with it, inside their transaction, and nothing it 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-from records.errors import LostRace, WellkeptError
+from records.errors import Erased, LostRace, WellkeptError
 from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash
 from records.merkle import HASH_BYTES
 from records.store.unit import (
@@ -38,6 +42,12 @@ NO_KEY_ID = bytes(16)
 _NO_HEAD = StreamHead()
 
 
+def named_streams(units: Iterable[Unit]) -> set[UUID]:
+    """Return the streams whose ends a batch needs: those that it appends to, and those that must not have moved."""
+    appended = {append.stream for unit in units for append in unit.appends}
+    return appended.union(stream for unit in units for stream, _ in unit.unmoved)
+
+
 class Plan:
     """The rows of one batch, and for each unit its result or its error.
 
@@ -50,11 +60,17 @@ class Plan:
         bodies: (index, body) of each clear entry.
         tiles, checkpoints, dropped_checkpoints: what signs the log.
         puts, deletes, idempotency, audits: the other rows.
+        fences, scrubs: streams that an erasure closes, and whose rows it deletes.
         outcomes: one `Committed` or error for each unit, in order.
     """
 
     def __init__(
-        self, head: LogHead, heads: dict[UUID, StreamHead], known: dict[bytes, IdempotencyRow], now_us: int
+        self,
+        head: LogHead,
+        heads: dict[UUID, StreamHead],
+        known: dict[bytes, IdempotencyRow],
+        now_us: int,
+        fenced: AbstractSet[UUID] = frozenset(),
     ) -> None:
         self.first_index = head.next_index
         self._next = head.next_index
@@ -62,6 +78,9 @@ class Plan:
         self._clinic = head.clinic_index
         self._known = known
         self._now_us = now_us
+        self._fenced = set(fenced)
+        self.fences: list[UUID] = []
+        self.scrubs: list[UUID] = []
         self.heads = heads
         self.events: list[tuple[UUID, int, bytes]] = []
         self.entries: list[tuple[int, bytes]] = []
@@ -84,13 +103,17 @@ class Plan:
     def writes(self) -> bool:
         """Whether there is anything to commit."""
         rows = self.entries or self.puts or self.deletes or self.idempotency or self.audits
-        return bool(rows or self.tiles or self.checkpoints or self.dropped_checkpoints)
+        closes = self.fences or self.scrubs
+        return bool(rows or closes or self.tiles or self.checkpoints or self.dropped_checkpoints)
 
     def add(self, unit: Unit) -> None:
         """Plan one unit: its rows join the batch, or its error is its outcome."""
         wanted = unit.idempotency
         if wanted is not None and wanted.key in self._known:
             self.outcomes.append(Committed(replay=self._known[wanted.key]))
+            return
+        if self._meets_fence(unit):
+            self.outcomes.append(Erased("the stream is closed"))
             return
         if not self._expectations_hold(unit):
             self.outcomes.append(LostRace("another writer appended first"))
@@ -100,9 +123,14 @@ class Plan:
             self._enter_clear(clear, written)
         for scope, key_id, key_class in unit.keys:
             self._enter(Kind.KEY_CREATED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
+        for scope, key_id, key_class in unit.destroyed:
+            self._enter(Kind.KEY_DESTROYED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
         for append in unit.appends:
             self._append(append, written)
-        self.puts.extend(unit.puts)
+        self.fences.extend(unit.fences)
+        self._fenced.update(unit.fences)
+        self.scrubs.extend(unit.scrubs)
+        self.puts.extend(put for put in unit.puts if put.stream not in self._fenced)
         self.deletes.extend(unit.deletes)
         self.tiles.extend(unit.tiles)
         self.checkpoints.extend(unit.checkpoints)
@@ -114,7 +142,18 @@ class Plan:
             self._known[wanted.key] = wanted
         self.outcomes.append(Committed(tuple(written)))
 
+    def _meets_fence(self, unit: Unit) -> bool:
+        if any(append.kind is Kind.EVENT and append.stream in self._fenced for append in unit.appends):
+            return True
+        # A key that is entered after the erasure destroyed its client's would be missed at every start.
+        if any(created.scope in self._fenced for created in unit.keys):
+            return True
+        # Rows alone are a draft or a view: nobody may be told that they are kept.
+        return not unit.appends and any(put.stream in self._fenced for put in unit.puts)
+
     def _expectations_hold(self, unit: Unit) -> bool:
+        if any(self.heads.get(stream, _NO_HEAD).version != version for stream, version in unit.unmoved):
+            return False
         versions: dict[UUID, int] = {}
         for append in unit.appends:
             version = versions.get(append.stream)

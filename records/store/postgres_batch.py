@@ -14,10 +14,10 @@ from uuid import UUID
 
 from records.errors import LedgerMismatch, NotStored
 from records.ledger import KIND_OFFSET, Kind, decode_entry, entry_hash
-from records.store.batch import Plan
+from records.store.batch import Plan, named_streams
 from records.store.postgres_connection import DURABLE, Link, together
 from records.store.postgres_proofs import insert_bodies, proofs_stand, write_proofs
-from records.store.schema import SEALED_TOPIC
+from records.store.schema import FENCE_PLACE, SEALED_TOPIC
 from records.store.unit import (
     IdempotencyRow,
     LogHead,
@@ -38,6 +38,13 @@ _ENDS = (
     " AND substring(entry from 17 for 24) <= uuid_send(name) || '\\x7fffffffffffffff'"
     " ORDER BY substring(entry from 17 for 24) DESC LIMIT 1) AS last"
 )
+_FENCED = "SELECT row_id FROM sealed_rows WHERE place = %s AND row_id = ANY(%s::uuid[])"
+_FENCE = (
+    "INSERT INTO sealed_rows (place, row_id, stream_id, version, state)"
+    " SELECT %s, stream, stream, 0, '' FROM unnest(%s::uuid[]) AS s (stream) ON CONFLICT DO NOTHING"
+)
+_SCRUB_ROWS = "DELETE FROM sealed_rows WHERE stream_id = ANY(%s::uuid[]) AND place <> %s"
+_SCRUB_REQUESTS = "DELETE FROM idempotency WHERE stream_id = ANY(%s::uuid[])"
 _KNOWN = (
     "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest = ANY(%s::bytea[])"
 )
@@ -97,13 +104,16 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
         NotStored: the server ceased to be durable.
         LedgerMismatch: the head is not where the ledger ends.
     """
-    streams = {append.stream for unit in units for append in unit.appends}
+    streams = named_streams(units)
+    named = {put.stream for unit in units for put in unit.puts}
+    closable = streams | named | {created.scope for unit in units for created in unit.keys}
     keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
     ask = connection.execute
     with together(connection):
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", prepare=True)
         locked = ask(_LOCK_HEAD, prepare=True, binary=True)
         found = ask(_ENDS, (_array(streams),), prepare=True, binary=True)
+        fenced = ask(_FENCED, (FENCE_PLACE, _array(closable)), prepare=True, binary=True) if closable else ()
         known = ask(_KNOWN, (keys,), prepare=True, binary=True) if keys else ()
     ends = found.fetchall()
     plan = Plan(
@@ -111,6 +121,7 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
         dict(_stream_head(entry) for is_last, _, entry in ends if not is_last),
         {row.key: row for row in map(known_row, known)},
         now_us(),
+        {row[0] for row in fenced},
     )
     for unit in units:
         plan.add(unit)
@@ -130,6 +141,7 @@ def insert(connection: Link, plan: Plan) -> Stored:
         else:
             transaction = ask("SELECT pg_current_xact_id()::text", prepare=True)
         _write_rows(connection, plan)
+        _close_streams(connection, plan)
         _write_audit(connection, plan)
         proofs = write_proofs(connection, plan)
     return Stored(
@@ -194,6 +206,14 @@ def _write_rows(connection: Link, plan: Plan) -> None:
     if plan.deletes:
         places, ids = zip(*plan.deletes, strict=True)
         connection.execute(_DELETE_ROWS, (list(places), _array(ids)), prepare=True)
+
+
+def _close_streams(connection: Link, plan: Plan) -> None:
+    if plan.fences:
+        connection.execute(_FENCE, (FENCE_PLACE, _array(plan.fences)), prepare=True)
+    if plan.scrubs:
+        connection.execute(_SCRUB_ROWS, (_array(plan.scrubs), FENCE_PLACE), prepare=True)
+        connection.execute(_SCRUB_REQUESTS, (_array(plan.scrubs),), prepare=True)
 
 
 def _write_audit(connection: Link, plan: Plan) -> None:

@@ -9,6 +9,7 @@
 - `sealed_rows`, `idempotency` and the audit index may change: none of them is evidence.
 - The audit index is read by time, for everybody, a client, a person, or both: one index each, so that a page costs the
   same however much there is.
+- A row of `sealed_rows` at the place `fence` closes a stream: each writing transaction looks for it.
 - The stored topic is one constant; the real one is inside the seal.
 - PostgreSQL adds `ledger_head`, one row whose lock gives every writer of every process its index, time and order. A
   state is stored as it is (ciphertext does not compress), a purge is also held to the digest of what stood there, and
@@ -22,6 +23,8 @@ from __future__ import annotations
 from typing import LiteralString
 
 SEALED_TOPIC = "sealed"
+FENCE_PLACE = "fence"
+"""The place of rows that close a stream: they are empty, and name a random id only."""
 
 SQLITE_STATEMENTS = [
     "CREATE TABLE IF NOT EXISTS ledger (idx INTEGER PRIMARY KEY, entry BLOB NOT NULL)",

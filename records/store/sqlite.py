@@ -28,12 +28,13 @@ from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnkno
 from records.ledger import chain_key, decode_entry, entry_hash
 from records.store import Store
 from records.store.audit_where import where_audited
-from records.store.batch import Plan
+from records.store.batch import Plan, named_streams
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
-from records.store.sqlite_proofs import insert_bodies, write_proofs
-from records.store.sqlite_rows import CACHED_STATEMENTS, count_present, insert_rows, select_in
+from records.store.sqlite_fences import close_streams, fenced_streams
+from records.store.sqlite_proofs import insert_bodies, read_back, write_proofs
+from records.store.sqlite_rows import CACHED_STATEMENTS, insert_rows, select_in
 from records.store.stream_ends import StreamEnds
 from records.store.unit import (
     AuditRow,
@@ -103,6 +104,7 @@ class SqliteStore(Store):
         self._group = GroupCommit(self._write_batch)
         # None where a commit failed half way: then the database is asked before the next batch.
         self._committed: LogHead | None = None if read_only else self._stored_head()
+        self._fenced = set() if self._writer is None else fenced_streams(self._writer)
 
     @staticmethod
     def create(path: Path) -> None:
@@ -161,20 +163,19 @@ class SqliteStore(Store):
             self._ends.forget()
             raise
         self._ends.move(plan.heads)
+        self._fenced.update(plan.fences)
         self._committed = plan.head
         return plan.outcomes
 
     def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
         heads: dict[UUID, StreamHead] = {}
         if self._committed is None:
-            self._committed = self._stored_head()
-        for unit in units:
-            for append in unit.appends:
-                if append.stream not in heads:
-                    heads[append.stream] = self._ends.get(append.stream) or _stream_head(writer, append.stream)
+            self._committed, self._fenced = self._stored_head(), fenced_streams(writer)
+        for stream in named_streams(units):
+            heads[stream] = self._ends.get(stream) or _stream_head(writer, stream)
         keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
         known = {row[0]: _idempotency_row(row) for row in select_in(writer, f"{_KNOWN} IN", keys)}
-        plan = Plan(self._committed, heads, known, self._now_us())
+        plan = Plan(self._committed, heads, known, self._now_us(), self._fenced)
         for unit in units:
             plan.add(unit)
         return plan
@@ -193,7 +194,7 @@ class SqliteStore(Store):
                 "idempotency",
                 [(r.key, r.body, r.stream.bytes, r.status, encode_references(r.events)) for r in plan.idempotency],
             )
-        _read_back(writer, plan, writer.total_changes - changes)
+        read_back(writer, plan, writer.total_changes - changes)
         write_proofs(writer, plan)
         for put in plan.puts:
             writer.execute(
@@ -205,6 +206,7 @@ class SqliteStore(Store):
                 "DELETE FROM sealed_rows WHERE place = ? AND row_id = ?",
                 [(d.place, d.row_id.bytes) for d in plan.deletes],
             )
+        close_streams(writer, plan)
         for audit in plan.audits:
             if audit.restart:
                 writer.execute("DELETE FROM audit_index")
@@ -414,20 +416,6 @@ def _stream_head(connection: sqlite3.Connection, stream: UUID) -> StreamHead:
         (chain_key(name, 0), chain_key(name, _LAST_VERSION)),
     ).fetchone()
     return StreamHead() if row is None else StreamHead(int.from_bytes(row[0][32:40], "big"), entry_hash(row[0]))
-
-
-def _read_back(writer: sqlite3.Connection, plan: Plan, changes: int) -> None:
-    """Compare what the database holds with what was to be written; `changes` counts the rows that were written."""
-    if not plan.entries:
-        return
-    if changes != len(plan.events) + len(plan.entries) + len(plan.bodies) + len(plan.idempotency):
-        raise LedgerMismatch("more or fewer rows were stored than were written", plan.first_index)
-    if count_present(writer, "ledger", ("idx", "entry"), plan.entries) != len(plan.entries):
-        raise LedgerMismatch("a ledger entry was not stored as written", plan.first_index)
-    events = [(stream.hex, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
-    columns = ("originator_id", "originator_version", "topic", "state")
-    if count_present(writer, "stored_events", columns, events) != len(events):
-        raise LedgerMismatch("an event was not stored as written", plan.first_index)
 
 
 def _idempotency_row(row: tuple[bytes, bytes, bytes, int, bytes]) -> IdempotencyRow:

@@ -1,5 +1,6 @@
-"""What signs the log, on SQLite: clear bodies, full hash tiles and checkpoints, written inside a batch's transaction.
+"""What proves the log, on SQLite: clear bodies, full hash tiles and checkpoints, written inside a batch's transaction.
 
+- The rows of a batch are read back and counted before its commit.
 - A body is written with its entry and read back with it.
 - A tile that is there already must hold the same bytes: whoever makes it again after a crash finds it, and a row that
   somebody put in its place is found out.
@@ -12,6 +13,7 @@ import sqlite3
 
 from records.errors import LedgerMismatch
 from records.store.batch import Plan
+from records.store.schema import SEALED_TOPIC
 from records.store.sqlite_rows import count_present, insert_rows
 
 
@@ -41,3 +43,21 @@ def insert_bodies(writer: sqlite3.Connection, plan: Plan) -> None:
     """Write the clear bodies of a plan; they are counted with the entries that name them."""
     if plan.bodies:
         insert_rows(writer, "log_bodies", plan.bodies)
+
+
+def read_back(writer: sqlite3.Connection, plan: Plan, changes: int) -> None:
+    """Compare what the database holds with what was to be written; `changes` counts the rows that were written.
+
+    Raises:
+        LedgerMismatch: a row was swallowed or altered on its way.
+    """
+    if not plan.entries:
+        return
+    if changes != len(plan.events) + len(plan.entries) + len(plan.bodies) + len(plan.idempotency):
+        raise LedgerMismatch("more or fewer rows were stored than were written", plan.first_index)
+    if count_present(writer, "ledger", ("idx", "entry"), plan.entries) != len(plan.entries):
+        raise LedgerMismatch("a ledger entry was not stored as written", plan.first_index)
+    events = [(stream.hex, version, SEALED_TOPIC, state) for stream, version, state in plan.events]
+    columns = ("originator_id", "originator_version", "topic", "state")
+    if count_present(writer, "stored_events", columns, events) != len(events):
+        raise LedgerMismatch("an event was not stored as written", plan.first_index)

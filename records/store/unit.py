@@ -3,6 +3,7 @@
 - A `Unit` is all or nothing: events with their ledger entries, new keys' entries, sealed rows, the idempotency row.
 - An append with an expected version is sealed before it is handed over; one without (access events) is sealed by the
   writer, which gives version and time.
+- An erasure rides along too: fences, the entries of destroyed keys, and what is scrubbed with a client.
 - What signs the log rides along: clear entries (epochs, declared restores) with their bodies, full hash tiles, signed
   checkpoints.
 
@@ -44,6 +45,14 @@ class Append(NamedTuple):
 
 class CreatedKey(NamedTuple):
     """A data key that was made durable in the keyring and gets its ledger entry now."""
+
+    scope: UUID
+    key_id: bytes
+    key_class: KeyClass
+
+
+class DestroyedKey(NamedTuple):
+    """A data key that is gone from the keyring for good, and gets the entry that says so now."""
 
     scope: UUID
     key_id: bytes
@@ -167,6 +176,13 @@ class Unit(NamedTuple):
     checkpoints: tuple[CheckpointRow, ...] = ()
     dropped_checkpoints: tuple[int, ...] = ()
     """Sizes of checkpoints that need not be kept."""
+    destroyed: tuple[DestroyedKey, ...] = ()
+    fences: tuple[UUID, ...] = ()
+    """Streams that take no event from this commit on; it is refused inside the transaction."""
+    scrubs: tuple[UUID, ...] = ()
+    """Streams whose sealed rows, drafts and idempotency rows are deleted; their fences stay."""
+    unmoved: tuple[Reference, ...] = ()
+    """Streams that must still stand at this version, beside those that are appended to."""
 
 
 class Committed(NamedTuple):

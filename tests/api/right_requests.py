@@ -19,6 +19,7 @@ from records.clinic import change_policy
 from records.clinic_policy import ClinicPolicy
 from records.staff import change_role
 from tests.api.caller import Served, ahead
+from tests.signed_clinic import sign_log
 
 CANARY = "canary-71c4"
 FORM = {"form_id": "treatment", "form_version": "3"}
@@ -29,6 +30,8 @@ CONSENT = {"kind": "treatment", "outcome": "given", "form": FORM}
 EPISODE = {"format": "individual", "modality": "DIT", "protocol": "dit-manual"}
 PROMPTING = {"measure": "PHQ-9", "answers": [0] * 8 + [1]}
 RISK = {"level": "low", "formulation": f"{CANARY}: asked; no plan."}
+DEATH = {"reported_by": CANARY}
+HOLD = {"authority": "court", "requested_by": CANARY, "reference": CANARY, "reason": f"{CANARY}: a claim."}
 GOAL = {"text": f"{CANARY}: say no.", "scale": "gas"}
 
 
@@ -63,6 +66,23 @@ class Kitchen:
     def identity_version(self) -> int:
         """Return the version that a change of identity builds on."""
         return int(self._served.clinic.service.client(self._client_id).identity_version)
+
+    def death_or_life(self, *, dead: bool) -> int:
+        """See to it that a death is recorded, or that none is; return the version of the identity."""
+        record = self._served.clinic.service.client(self._client_id)
+        if (record.died is not None) is not dead:
+            path, body = ("/death", DEATH) if dead else ("/death/error", REASON)
+            self.made(path, body, record.identity_version)
+        return self.identity_version()
+
+    def hold(self) -> tuple[str, int]:
+        """Place a legal hold, as the privacy officer."""
+        officer = self._served.clinic.tokens[Role.PRIVACY_OFFICER]
+        address = self._served.of("/legal-holds", self._client_id)
+        answered = self._served.call("POST", address, HOLD, by=None, token=officer)
+        assert answered.status_code == 201, answered.json
+        assert answered.json is not None
+        return answered.json["id"], answered.json["version"]
 
     def booked(self) -> tuple[str, int]:
         """Book a session that is about to begin."""
@@ -124,6 +144,29 @@ class Kitchen:
         clinic = self._served.clinic.opened.service.directory.clinic
         draw = list(clinic.draws)[-1]
         return str(draw), next(iter(clinic.draws[draw].checks))
+
+    def erasure(self, *, wanted: bool = True) -> str:
+        """Return an erasure of the client that was requested by somebody else; or see to it that none is open."""
+        clinic = self._served.clinic
+        opened = clinic.opened
+        opened.service.follow()
+        found = opened.service.directory.clinic.erasures.items()
+        mine = {key: each for key, each in found if each.client_id == self._client_id and each.withdrawn is None}
+        if not wanted:
+            for key in mine:
+                opened.erasure.withdraw(self._client_id, key, "entered-in-error", clinic.request(Role.SUPERVISOR))
+            return ""
+        if not mine:
+            mine[uuid4()] = None
+            (key,) = mine
+            opened.erasure.request(self._client_id, key, "court-order", clinic.request(Role.OPERATOR))
+        return str(next(iter(mine)))
+
+    def certified(self) -> str:
+        """Return an erasure of the client that is completed and signed."""
+        erasure = self.erasure()
+        sign_log(self._served.clinic)
+        return erasure
 
     def disclosure(self) -> dict[str, Any]:
         """Return a disclosure that the colleague answers for."""
@@ -211,11 +254,24 @@ def _decides(kitchen: Kitchen) -> Right:
     return Right({"draw_id": draw}, {"index": index, "outcome": "in-order", "ground": "care"})
 
 
+def _asks_for_erasure(kitchen: Kitchen) -> Right:
+    kitchen.erasure(wanted=False)
+    return Right({}, {"basis": "court-order"})
+
+
 RECIPES: dict[str, Recipe] = {
+    "GET /v1/clients/{client_id}/erasure": _nothing,
+    "POST /v1/clients/{client_id}/erasure": _asks_for_erasure,
+    "POST /v1/clients/{client_id}/erasure/{erasure_id}/withdrawal": lambda k: Right(
+        {"erasure_id": k.erasure()}, {"ground": "request-withdrawn"}
+    ),
+    "POST /v1/clients/{client_id}/erasure/{erasure_id}/approval": lambda k: Right({"erasure_id": k.erasure()}, {}),
+    "GET /v1/clients/{client_id}/erasure/{erasure_id}/certificate": lambda k: Right({"erasure_id": k.certified()}),
     "POST /v1/clients": lambda k: Right({}, {"id": str(uuid4()), "family": "Quillfeather", "given": CANARY}),
     "GET /v1/clients": _nothing,
     "GET /v1/caseload": _nothing,
     "GET /v1/audit/patterns": _nothing,
+    "GET /v1/retention/due": _nothing,
     "GET /v1/audit/spot-checks": _nothing,
     "GET /v1/audit/spot-checks/{draw_id}": lambda k: Right({"draw_id": k.drawn()[0]}),
     "POST /v1/audit/spot-checks": lambda k: k.read_again() or Right({}, {}),
@@ -272,6 +328,11 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/risk-assessments/{risk_id}/error": _onto(
         "risk_id", "/risk-assessments", RISK, REASON
     ),
+    "GET /v1/clients/{client_id}/retention": _nothing,
+    "POST /v1/clients/{client_id}/death": lambda k: Right({}, DEATH, k.death_or_life(dead=False)),
+    "POST /v1/clients/{client_id}/death/error": lambda k: Right({}, REASON, k.death_or_life(dead=True)),
+    "POST /v1/clients/{client_id}/legal-holds": lambda k: Right({}, HOLD),
+    "POST /v1/clients/{client_id}/legal-holds/{hold_id}/lifting": _on("hold_id", Kitchen.hold, REASON),
     "GET /v1/clients/{client_id}/disclosures": _nothing,
     "GET /v1/clients/{client_id}/disclosures/letter": _nothing,
     "POST /v1/clients/{client_id}/disclosures": lambda k: Right({}, k.disclosure()),

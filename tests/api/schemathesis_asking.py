@@ -48,9 +48,14 @@ NOT_THERAPISTS = {
     "GET /v1/audit/spot-checks": Role.PRIVACY_OFFICER,
     "POST /v1/audit/spot-checks/{draw_id}": Role.PRIVACY_OFFICER,
     "GET /v1/clients/{client_id}/disclosures": Role.RECORDS_CLERK,
+    "GET /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
+    "POST /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
+    "GET /v1/retention": Role.PRIVACY_OFFICER,
+    "POST /v1/clients/{client_id}/legal-holds": Role.PRIVACY_OFFICER,
+    "POST /v1/clients/{client_id}/legal-holds/{hold_id}": Role.PRIVACY_OFFICER,
     "GET /v1/log/tile/entries": Role.PRIVACY_OFFICER,
 }
-"""Where an operation is that no therapist may do → who asks in every second of their turns, so that it is reached."""
+"""An operation that no therapist may do, or where it is → who asks in some of their turns, so that it is reached."""
 TILE = "tile"
 SETTINGS: dict[str, Any] = {
     "derandomize": True,
@@ -172,7 +177,8 @@ class Campaign:
             self._last[case.operation.label] = case
         role = self._roles[turn % len(self._roles)]
         if role is Role.THERAPIST and turn % 4 == 0:
-            role = NOT_THERAPISTS.get(case.operation.label.rpartition("/")[0], role)
+            label = case.operation.label
+            role = NOT_THERAPISTS.get(label, NOT_THERAPISTS.get(label.rpartition("/")[0], role))
         self._send(case, role, turn)
 
     def _send(self, case: Case, role: Role | None, turn: int) -> None:

@@ -58,6 +58,13 @@ GET    /v1/clients/{client_id}/notes/{note_id}/draft          supervisor:emergen
 GET    /v1/clients/{client_id}/access-report                  therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    therapist:team:TREAT supervisor:supervises:HQUALIMP
 GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+POST   /v1/clients/{client_id}/death                          front_desk:any therapist:team
+POST   /v1/clients/{client_id}/death/error                    front_desk:any therapist:team
+POST   /v1/clients/{client_id}/legal-holds                    privacy_officer:any
+POST   /v1/clients/{client_id}/legal-holds/{hold_id}/lifting  privacy_officer:any
+GET    /v1/clients/{client_id}/retention                      therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/retention                      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+GET    /v1/retention/due                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}/disclosures/letter             records_clerk:any:PATRQT
 POST   /v1/clients/{client_id}/disclosures                    therapist:team records_clerk:any
 POST   /v1/clients/{client_id}/disclosures/{disclosure_id}/error  therapist:team records_clerk:any
@@ -100,6 +107,13 @@ POST   /v1/clients/{client_id}/notes/{note_id}/amendments     therapist:team
 POST   /v1/clients/{client_id}/notes/{note_id}/error          therapist:team
 POST   /v1/clients/{client_id}/emergency-access               therapist:any supervisor:any
 POST   /v1/clients/{client_id}/emergency-access/{access_id}/approval therapist:any supervisor:any privacy_officer:any
+GET    /v1/clients/{client_id}/erasure                        privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+GET    /v1/clients/{client_id}/erasure                        records_clerk:any:PATRQT
+POST   /v1/clients/{client_id}/erasure                        privacy_officer:any records_clerk:any
+POST   /v1/clients/{client_id}/erasure/{erasure_id}/withdrawal privacy_officer:any supervisor:any
+POST   /v1/clients/{client_id}/erasure/{erasure_id}/approval  privacy_officer:any supervisor:any
+GET    /v1/clients/{client_id}/erasure/{erasure_id}/certificate privacy_officer:any:HCOMPL supervisor:any:HCOMPL
+GET    /v1/clients/{client_id}/erasure/{erasure_id}/certificate records_clerk:any:PATRQT
 GET    /v1/audit/reviews                                      privacy_officer:any:HCOMPL supervisor:any:HCOMPL
 GET    /v1/audit/reviews/{review_id}                          privacy_officer:any:HCOMPL supervisor:any:HCOMPL
 POST   /v1/audit/reviews/{review_id}/outcome                  privacy_officer:any supervisor:any
@@ -154,7 +168,9 @@ def operations() -> list[str]:
     ]
 
 
-OPERATIONS = operations()
+LAST = ("/erasure/{erasure_id}/approval", "/erasure/{erasure_id}/certificate")
+"""What closes a record is asked when everything else was, and what shows that it was done comes after it."""
+OPERATIONS = sorted(operations(), key=lambda each: next((n for n, end in enumerate(LAST, 1) if each.endswith(end)), 0))
 
 
 class Asked:
@@ -359,6 +375,9 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/access-report": "client.access_report",
         "GET /v1/clients/{client_id}/disclosures": "client.disclosures",
         "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",
+        "GET /v1/clients/{client_id}/erasure": "erasure.view",
+        "GET /v1/clients/{client_id}/erasure/{erasure_id}/certificate": "erasure.certificate",
+        "GET /v1/clients/{client_id}/retention": "client.retention",
     }
     for cell in read:
         assert by_who_and_purpose[actions[cell.operation], cell.role.value, cell.client, cell.purpose] == 1, cell

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.audit import LAST_INDEX
 from api.door import Declared
 from records.actors import Role
+from records.erasing import Waiting
 from records.errors import NotStored, OutcomeUnknown
 from records.policy import TABLE
 from records.service import Service
@@ -19,7 +20,13 @@ from tests.doors import FaultyStore
 from tests.signed_clinic import sign_log
 
 CANARY = "canary-d71e"
-OTHERS = {"/v1/audit": OFFICER, "/log/": OFFICER, "/disclosures/letter": CLERK}
+OTHERS = {
+    "/v1/audit": OFFICER,
+    "/v1/retention": OFFICER,
+    "/log/": OFFICER,
+    "/disclosures/letter": CLERK,
+    "/erasure": OFFICER,
+}
 """Part of an address that a therapist does not read → who does."""
 
 
@@ -47,7 +54,18 @@ def test_every_address_takes_only_what_it_declares(served: Served) -> None:
             assert rule.rule.startswith("/v1/")
 
 
-def readings(served: Served) -> list[str]:
+def erased(served: Served) -> Waiting:
+    """Erase another client, whose certificate there is to read."""
+    clinic, erasure = served.clinic, Waiting(uuid4(), served.clinic.register())
+    door = clinic.opened.erasure
+    door.request(erasure.client_id, erasure.erasure_id, "court-order", clinic.request(CLERK))
+    door.approve(erasure.client_id, erasure.erasure_id, clinic.request(OFFICER))
+    clinic.opened.erasing.complete(erasure)
+    sign_log(clinic)
+    return erasure
+
+
+def readings(served: Served, erasure: Waiting) -> list[str]:
     """Return a real address for every clinical reading of the map, with something to read behind each."""
     note, _ = served.note(CANARY)
     sign_log(served.clinic)
@@ -65,6 +83,9 @@ def readings(served: Served) -> list[str]:
             note_id = str(draft if rule.rule.endswith("/draft") else note)
             path = rule.rule.replace("<uuid:client_id>", str(served.client_id)).replace("<uuid:note_id>", note_id)
             path = path.replace("<uuid:draw_id>", str(drawn))
+            if "<uuid:erasure_id>" in path:
+                path = rule.rule.replace("<uuid:client_id>", str(erasure.client_id))
+                path = path.replace("<uuid:erasure_id>", str(erasure.erasure_id))
             path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             path = path.replace("<uuid:review_id>", str(review))
             path = path.replace("<path:tile>", "000.p/1")
@@ -82,20 +103,17 @@ def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) 
     other = served.clinic.register(family="Quillfeather")
     # The first entry of a year makes the year's key, which has an entry of its own.
     assert served.get().status_code == 200
-    for path in readings(served):
-        before = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
+    erasure = erased(served)
+    clients = (served.client_id, other, erasure.client_id)
+    for path in readings(served, erasure):
+        before = ([len(served.access(client)) for client in clients], len(served.access(None)), served.stored())
         answered = served.call("GET", path, by=reader_of(path))
         assert answered.status_code == 200, path
-        shown = [
-            client
-            for client in (served.client_id, other)
-            if str(client) in path + answered.data.decode("utf-8", "replace")
-        ]
-        after = (len(served.access()), len(served.access(other)), len(served.access(None)), served.stored())
-        assert after[0] == before[0] + (served.client_id in shown), path
-        assert after[1] == before[1] + (other in shown), path
-        assert after[2] == before[2] + (not shown), path
-        assert after[3] == before[3] + max(1, len(shown)), path
+        shown = [client for client in clients if str(client) in path + answered.data.decode("utf-8", "replace")]
+        after = ([len(served.access(client)) for client in clients], len(served.access(None)), served.stored())
+        assert after[0] == [count + (client in shown) for client, count in zip(clients, before[0], strict=True)], path
+        assert after[1] == before[1] + (not shown), path
+        assert after[2] == before[2] + max(1, len(shown)), path
 
 
 @pytest.mark.parametrize("fails", [NotStored, OutcomeUnknown])
@@ -103,7 +121,7 @@ def test_every_reading_leaves_exactly_one_entry_for_each_client(served: Served) 
 def test_nothing_is_shown_when_its_entry_cannot_be_written(
     served: Served, fails: type[NotStored] | type[OutcomeUnknown], stored: bool
 ) -> None:
-    paths = readings(served)
+    paths = readings(served, erased(served))
     store, http = faulty(served)
     for path in paths:
         store.fails, store.stored = fails, stored

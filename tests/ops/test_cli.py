@@ -82,16 +82,24 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "witness accept",
         "witness submit",
         "patterns",
+        "retention due",
+        "retention profile",
         "spot-checks draw",
         "spot-checks list",
         "spot-checks decide",
         "disclosures letter",
+        "erase request",
+        "erase approve",
+        "erase withdraw",
+        "erase certificate",
+        "erase check",
+        "erase status",
         "user ties",
         "bench",
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 23
+    assert len(COMMANDS) == 25
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -22,6 +22,7 @@ from records import (
     disclosures,
     episodes,
     goals,
+    legal_hold,
     notes,
     registration,
     risk,
@@ -104,6 +105,23 @@ def _episode_of(history: History, number: int) -> UUID:
 def _identity(history: History, a: int, b: int) -> None:
     changes = IdentityChanges(phone=f"0{a}") if b % 2 else IdentityChanges(preferred_name=f"Rob {a}")
     history.do(registration.change_identity, item="identity", changes=changes)
+
+
+def _death(history: History, a: int, b: int) -> None:
+    if b % 3:
+        day = history.at.date().isoformat()[: (4, 7, 10)[a % 3]] if b % 2 else None
+        history.do(registration.record_death, item="identity", died_on=day, reported_by="relative")
+    else:
+        history.do(registration.mark_death_entered_in_error, item="identity", reason=_text(b))
+
+
+def _place_hold(history: History, a: int, b: int) -> None:
+    told = {"requested_by": _text(a), "reference": _text(b), "reason": _text(b)}
+    history.do(legal_hold.place_legal_hold, hold_id=_id(9, a), authority=("court", "clinic")[b % 2], **told)
+
+
+def _lift_hold(history: History, a: int, b: int) -> None:
+    history.do(legal_hold.lift_legal_hold, item="holds", item_id=_id(9, a), hold_id=_id(9, a), reason=_text(b))
 
 
 def _consent(history: History, a: int, b: int) -> None:
@@ -453,6 +471,9 @@ STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _note_error,
     _disclose,
     _disclosure_error,
+    _death,
+    _place_hold,
+    _lift_hold,
 )
 
 

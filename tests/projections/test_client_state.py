@@ -6,6 +6,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from projections import client_state, roster_state
 from projections.client_state import ClientState, counts, fold
 from projections.sections import consents, notes_due, sessions
+from projections.sections.retention import facts
 from projections.sections.viewing import Viewing
+from records import retention
 from records.actors import Role
 from records.bookings import book_session
 from records.catalogue import CATALOGUE
@@ -29,7 +32,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "a7f2ef30e8fe", "roster": "61e3dd1650a6"}
+LAYOUTS = {"view:client": "d950757b6f24", "roster": "61e30999072b"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 
@@ -141,6 +144,22 @@ def test_statuses_are_those_of_the_rules(history: History) -> None:
     in_error = {key for key, note in record.notes.items() if note.status == "entered-in-error"}
     assert state.notes.in_error == len(in_error)
     assert not in_error & set(state.notes.items)
+
+
+@example(history=LONG)
+@given(history=histories)
+def test_deadlines_are_counted_from_the_same_facts_as_the_rules(history: History) -> None:
+    zone = ZoneInfo("Pacific/Auckland")
+    known = retention.facts_of(history.record, zone)
+    for state in (fold(history.events), folded(roster_state.SNAPSHOT, history.events)):
+        assert facts(state.retention, zone) == known
+    standing = {key for key, hold in history.record.holds.items() if not hold.lifted}
+    assert set(state.retention.holds) == standing
+    items = fold(history.events).legal_holds.items
+    assert {key for key, item in items.items() if item.lifted_at is None} == standing
+    assert {key: item.version for key, item in items.items()} == {
+        key: hold.version for key, hold in history.record.holds.items()
+    }
 
 
 @example(history=LONG, days=0)

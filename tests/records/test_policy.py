@@ -33,6 +33,12 @@ caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
 client.access_report      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
 client.accounting         records_clerk:any:PATRQT
+client.death              front_desk:any therapist:team
+client.retention          privacy_officer:any:HCOMPL records_clerk:any:PATRQT
+client.retention          supervisor:supervises:HQUALIMP therapist:team:TREAT
+legal_hold.place          privacy_officer:any
+legal_hold.lift           privacy_officer:any
+retention.due             operator:any:HCOMPL privacy_officer:any:HCOMPL
 client.disclosures        privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.disclosures        supervisor:supervises:HQUALIMP therapist:team:TREAT
 client.identity           front_desk:any therapist:team
@@ -59,6 +65,13 @@ episode.open              front_desk:any therapist:team
 episode.protocol          therapist:team
 episode.phase             therapist:team
 goal.error                therapist:team
+erasure.approve           privacy_officer:any supervisor:any
+erasure.certificate       operator:any:HCOMPL privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
+erasure.complete          operator:any
+erasure.list              operator:any:HCOMPL privacy_officer:any:HCOMPL
+erasure.request           operator:any privacy_officer:any records_clerk:any
+erasure.view              privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
+erasure.withdraw          privacy_officer:any supervisor:any
 goal.change               therapist:team
 goal.rate                 therapist:team
 goal.set                  therapist:team

@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from records.errors import LostRace
 from records.ledger import NO_LEAF, KeyClass, Kind, decode_entry, entry_hash
 from records.store.batch import Plan
-from records.store.unit import Append, CheckpointRow, Committed, IdempotencyRow, LogHead, StreamHead, Unit
-from tests.units import append, clear, created_key, put, request, sealed, tile
+from records.store.unit import (
+    Append,
+    CheckpointRow,
+    Committed,
+    IdempotencyRow,
+    LogHead,
+    Reference,
+    StreamHead,
+    Unit,
+)
+from tests.units import append, clear, created_key, destroyed_key, put, request, sealed, tile
 
 STREAMS = [UUID(int=number) for number in range(1, 4)]
 SEALING = [each for each in KeyClass if each is not KeyClass.CLEAR]
@@ -39,6 +48,10 @@ units = st.builds(
     tiles=st.lists(st.builds(tile, st.just(0), st.integers(0, 3)), max_size=1).map(tuple),
     checkpoints=st.lists(st.builds(CheckpointRow, st.integers(0, 9), st.just(b"note")), max_size=1).map(tuple),
     dropped_checkpoints=st.lists(st.integers(0, 9), max_size=1).map(tuple),
+    destroyed=st.lists(st.builds(destroyed_key, st.sampled_from(STREAMS)), max_size=1).map(tuple),
+    fences=st.lists(st.sampled_from(STREAMS), max_size=1).map(tuple),
+    scrubs=st.lists(st.sampled_from(STREAMS), max_size=1).map(tuple),
+    unmoved=st.lists(st.builds(Reference, st.sampled_from(STREAMS), st.integers(0, 3)), max_size=1).map(tuple),
 )
 
 
@@ -49,13 +62,15 @@ def test_one_batch_plans_what_its_units_would_in_turn(batch: list[Unit], now_us:
         together.add(unit)
     head, heads = LogHead(5, 1_000, 2), dict[UUID, StreamHead]()
     known: dict[bytes, IdempotencyRow] = {}
+    fenced: set[UUID] = set()
     alone: list[Plan] = []
     for unit in batch:
-        plan = Plan(head, dict(heads), dict(known), now_us)
+        plan = Plan(head, dict(heads), dict(known), now_us, set(fenced))
         plan.add(unit)
         alone.append(plan)
         head, heads = plan.head, plan.heads
         known |= {row.key: row for row in plan.idempotency}
+        fenced.update(plan.fences)
     assert together.entries == [row for plan in alone for row in plan.entries]
     assert together.events == [row for plan in alone for row in plan.events]
     assert together.bodies == [row for plan in alone for row in plan.bodies]
@@ -63,6 +78,8 @@ def test_one_batch_plans_what_its_units_would_in_turn(batch: list[Unit], now_us:
     assert together.checkpoints == [row for plan in alone for row in plan.checkpoints]
     assert together.dropped_checkpoints == [row for plan in alone for row in plan.dropped_checkpoints]
     assert together.puts == [row for plan in alone for row in plan.puts]
+    assert together.fences == [stream for plan in alone for stream in plan.fences]
+    assert together.scrubs == [stream for plan in alone for stream in plan.scrubs]
     assert together.idempotency == [row for plan in alone for row in plan.idempotency]
     assert (together.head, together.heads) == (head, heads)
     assert [repr(outcome) for outcome in together.outcomes] == [repr(plan.outcomes[0]) for plan in alone]
