@@ -45,6 +45,7 @@ COMMANDS = {
     "openapi": "ops.commands.openapi",
     "witness": "ops.commands.witness",
     "bench": "ops.commands.bench",
+    "keys": "ops.commands.keys",
 }
 """Name → module that holds the command as `command`, in the order of a clinic's life."""
 

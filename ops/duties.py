@@ -243,6 +243,17 @@ def _declare_clock(clinic: Clinic, request: Request, _: dict[str, Any], __: Prog
     return {"newest": from_microseconds(newest_us), "now": from_microseconds(now_us)}
 
 
+def _turn_keys(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from records.key_turns import TURNING, turn_data_keys
+
+    clinic.service.admit("keys.turn", None, request)
+    classes = {each.name.lower(): each for each in TURNING}
+    wanted = classes.get(arguments["class"])
+    if wanted is None:
+        raise CommandFailed(Exit.USAGE, f"keys of these classes turn: {', '.join(classes)}")
+    return {"class": arguments["class"], "count": turn_data_keys(clinic.store, clinic.keyring, wanted, progress)}
+
+
 def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     asked = _AUDIT_ASKED.decode(msgspec.json.encode(arguments))
     return clinic.service.view(clinic.audit_index.report, request, Purpose.HCOMPL, **msgspec.structs.asdict(asked))
@@ -368,6 +379,7 @@ DUTIES: dict[str, Duty] = {
     "load": _load,
     "rebuild": _rebuild,
     "clock.declare": _declare_clock,
+    "keys.turn": _turn_keys,
     "audit.page": _audit,
     "audit.patterns": _patterns,
     "spot_checks.draw": _draw_spot_checks,

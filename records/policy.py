@@ -185,6 +185,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clinic.load": _ACCOUNTS,
     "views.rebuild": _ACCOUNTS,
     "clock.declare": _ACCOUNTS,
+    "keys.turn": _ACCOUNTS,
 }
 """Action → role → grant."""
 

@@ -96,8 +96,10 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase status",
         "user ties",
         "bench",
+        "keys list",
+        "keys rotate",
     }
-    assert len(COMMANDS) == 24
+    assert len(COMMANDS) == 25
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
