@@ -45,6 +45,7 @@ CODES = {
     "alarm.scrub-found": "What was stored long ago is not what was written: the first bad `index`, and `error`.",
     "alarm.anchor-unwritable": "A checkpoint could not be put where `WELLKEPT_ANCHOR` says: `error`.",
     "signing.stopped": "The signing thread ended; the alarm before it says why.",
+    "backup.made": "A backup was made: `entries`, and `bytes` of its log and views.",
     "clock.declared": "Somebody declared the machine's clock right: `newest_us` of the log, and `now_us`.",
     "witness.starting": "The witness listens; `bind` and `logs`, the number of logs that it knows, say how.",
     "witness.signed": "The witness signed a checkpoint: `origin` and `size`.",

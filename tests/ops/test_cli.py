@@ -55,6 +55,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "demo tamper",
         "verify",
         "bundle",
+        "backup",
+        "restore",
         "serve",
         "user add",
         "user list",
@@ -89,7 +91,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "user ties",
         "bench",
     }
-    assert len(COMMANDS) == 22
+    assert len(COMMANDS) == 24
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
