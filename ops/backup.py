@@ -59,7 +59,7 @@ from records.errors import KeyMissing
 from records.ledger import Kind, decode_entry
 
 STEP_PAGES = 256
-SYNC_BYTES = 16 << 20
+SYNC_BYTES = 4 << 20
 """So much is copied before it is synced: a large unsynced copy would make the log's own sync wait for it."""
 REST = 1.0
 """How many times as long as a step took it rests."""
@@ -238,7 +238,7 @@ def _written(places: Places, backup: UUID) -> Iterator[None]:
         if isinstance(error, sqlite3.Error):
             if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
                 raise _no_room() from error
-            raise CommandFailed(Exit.FAILED, "the copy could not be written; nothing of it was kept") from error
+            raise CommandFailed(Exit.FAILED, "the copy could not be written: its place is full or failing") from error
         raise
 
 
