@@ -300,10 +300,11 @@ def link_elsewhere(backup: Path) -> None:
 
 
 def name_a_path_outside(backup: Path) -> None:
-    (backup.parent / "passwd").write_text("x")
+    # Everything else about it fits: only that a manifest names no paths turns it away.
+    shutil.copy(backup / "deployment", backup.parent / "deployment")
 
     def change(manifest: dict[str, Any]) -> None:
-        manifest["files"]["../passwd"] = manifest["files"].pop("deployment")
+        manifest["files"]["../deployment"] = manifest["files"].pop("deployment")
 
     reseal(backup, change)
 
