@@ -40,6 +40,8 @@ COMMANDS = {
     "declare-clock": "ops.commands.declare_clock",
     "verify": "ops.commands.verify",
     "bundle": "ops.commands.bundle",
+    "backup": "ops.commands.backup",
+    "restore": "ops.commands.restore",
     "doctor": "ops.commands.doctor",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
