@@ -41,6 +41,7 @@ COMMANDS = {
     "verify": "ops.commands.verify",
     "bundle": "ops.commands.bundle",
     "doctor": "ops.commands.doctor",
+    "upgrade": "ops.commands.upgrade",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
     "witness": "ops.commands.witness",
