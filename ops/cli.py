@@ -43,6 +43,7 @@ COMMANDS = {
     "backup": "ops.commands.backup",
     "restore": "ops.commands.restore",
     "doctor": "ops.commands.doctor",
+    "upgrade": "ops.commands.upgrade",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
     "witness": "ops.commands.witness",

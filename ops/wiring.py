@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
+from ops.data_format import FORMAT, require_format
 from projections.audit_index import AuditIndex
 from projections.patterns_report import PatternsView
 from projections.rebuild import SNAPSHOTS
@@ -37,7 +38,7 @@ from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
 from records.erasing import Erasing
 from records.erasure_door import ErasureDoor
-from records.errors import Erased, LedgerMismatch, WellkeptError
+from records.errors import Erased, LedgerMismatch
 from records.event import StreamKind
 from records.generations import turn_generation
 from records.genesis import begin_log
@@ -53,15 +54,10 @@ from records.store.mapper import Alarm
 from records.store.sqlite import SqliteStore
 from records.store.unit import CreatedKey, Unit
 
-FORMAT = "wellkept-data/1"
 ADDRESS_KEY = "staff-address"
 """Label of the service key under which addresses of staff are digested."""
 RECOVERY_BYTES = 32
 _ENTRIES_AT_ONCE = 10_000
-
-
-class NotInitialised(WellkeptError):
-    """There is no clinic in this directory, or one of a format that this version does not know."""
 
 
 class Paths(NamedTuple):
@@ -358,11 +354,7 @@ def deployment_of(data: Path) -> uuid.UUID:
     Raises:
         NotInitialised: no clinic here, or one of another format.
     """
-    format_file = data / "FORMAT"
-    if not format_file.exists():
-        raise NotInitialised("there is no clinic here; `wellkept init` makes one")
-    if format_file.read_text().strip() != FORMAT:
-        raise NotInitialised("the data directory is of another format")
+    require_format(data)
     return uuid.UUID((data / "deployment").read_text().strip())
 
 

@@ -13,9 +13,9 @@ import click
 import pytest
 
 from ops.cli import COMMANDS, cli
+from ops.data_format import NotInitialised
 from ops.exits import CommandFailed, exit_code, sentence
 from ops.settings import SettingsError
-from ops.wiring import NotInitialised
 from records.errors import (
     ClinicLocked,
     ConsentMissing,
@@ -74,6 +74,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "declare-clock",
         "declare-restore",
         "doctor",
+        "upgrade",
         "config",
         "openapi",
         "witness init",
@@ -101,7 +102,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 27
+    assert len(COMMANDS) == 28
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
