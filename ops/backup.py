@@ -50,8 +50,8 @@ from ops.backup_files import (
     sync_folder,
     write_file,
 )
+from ops.data_format import FORMAT as DATA_FORMAT
 from ops.exits import CommandFailed, Exit
-from ops.wiring import FORMAT as DATA_FORMAT
 from ops.wiring import Clinic, Paths
 from records.checkpoint import parse_signed_checkpoint
 from records.epoch import genesis_fingerprint

@@ -38,6 +38,7 @@ from ops.backup_files import (
     read_events,
     read_keyring,
 )
+from ops.data_format import NotInitialised
 from ops.live_log import LiveLog, Tables, sqlite_tables
 from ops.live_schema import check_schema
 from ops.live_signer import own_fingerprint, signer_state
@@ -56,7 +57,7 @@ from ops.verify import (
     parse_fingerprint,
     verify_log_key,
 )
-from ops.wiring import NotInitialised, deployment_of, open_clinic
+from ops.wiring import deployment_of, open_clinic
 from records.checkpoint import signed_at
 from records.errors import IntegrityFailure, KeyMissing
 from records.key_provider import KeyFileProvider

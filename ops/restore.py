@@ -30,11 +30,12 @@ import msgspec
 
 from ops.backup_files import DATABASE, KEYRING, TABLES, AlteredBackup, FileFacts, copy_file, sync_folder, write_file
 from ops.backup_verify import Asked, Backup, Checked, Loss, Progress, check_backup, read_backup
+from ops.data_format import FORMAT
 from ops.exits import CommandFailed, Exit
 from ops.live_log import open_tables
 from ops.live_views import check_views
 from ops.settings import Settings
-from ops.wiring import FORMAT, Paths
+from ops.wiring import Paths
 
 RESTORED = "restored.json"
 RESTORED_FORMAT = "wellkept-restored/1"
