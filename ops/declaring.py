@@ -7,13 +7,13 @@ It takes the writing lock, so that nobody serves meanwhile, and opens no clinic:
 
 from __future__ import annotations
 
-import uuid
 from contextlib import closing
 
 from ops import anchor
 from ops.logging import alarm
+from ops.restore import known_size as known_when_restored
 from ops.settings import Settings
-from ops.wiring import FORMAT, NotInitialised, Paths, now_us, open_store, require_whole
+from ops.wiring import Paths, deployment_of, now_us, open_store, require_whole
 from records.checkpoint import parse_signed_checkpoint
 from records.errors import ClinicLocked, VerificationError
 from records.genesis import declare_restore
@@ -25,24 +25,21 @@ def declare(settings: Settings, secret: bytes, known_size: int) -> tuple[int, in
     """Declare a restore; return the index of the declaration and the size that it says was known outside.
 
     Raises:
-        NotInitialised: there is no clinic here.
+        NotInitialised: there is no clinic here, or one of another format.
         KeyMissing: it is not this log's recovery key, or the root key is not there.
         ClinicLocked: the clinic is served.
         IntegrityFailure: the log is not whole.
         NotStored: it could not be written.
     """
     paths = Paths(settings.data)
-    format_file = paths.data / "FORMAT"
-    if not format_file.exists() or format_file.read_text().strip() != FORMAT:
-        raise NotInitialised("there is no clinic here of a format that this version knows")
-    deployment_id = uuid.UUID((paths.data / "deployment").read_text().strip())
+    deployment_id = deployment_of(paths.data)
     provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
     state = SignerState(paths.signer, deployment_id, provider)
     with closing(open_store(paths, settings.database_url)) as store:
         if not store.leads_signing():
             raise ClinicLocked("the clinic is served, and another process signs it")
         require_whole(store, alarm)
-        known = max(known_size, _anchored_size(settings))
+        known = max(known_size, _anchored_size(settings), known_when_restored(paths.data))
         return declare_restore(store, state, deployment_id, secret, known, now_us), known
 
 

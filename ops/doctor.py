@@ -21,10 +21,11 @@ from pathlib import Path
 import msgspec
 
 from ops import anchor, control
+from ops.data_format import FORMAT, require_format
 from ops.exits import Exit, exit_code, sentence
 from ops.opening import open_from
 from ops.settings import Settings
-from ops.wiring import FORMAT, Paths, open_store
+from ops.wiring import Paths, open_store
 from records.checkpoint import OUR_SIGNATURES, parse_signed_checkpoint, signed_at
 from records.errors import WellkeptError
 from records.key_provider import KeyFileProvider
@@ -76,7 +77,7 @@ def examine(settings: Settings, progress: Callable[[int, int], None]) -> Iterato
     """Yield the findings of all checks, in order; after a clinic that is not there, nothing more is looked at."""
     from ops.doctor_log import check_chains, check_clock, check_database
 
-    first = list(check_format(settings))
+    first = list(_guarded(check_format, settings))
     yield from first
     if first[-1].state == "fail":
         return
@@ -103,13 +104,8 @@ def _guarded(check: Check, settings: Settings, name: str | None = None) -> Itera
 
 def check_format(settings: Settings) -> Iterator[Finding]:
     """Whether there is a clinic of a format that this version knows."""
-    file = settings.data / "FORMAT"
-    if not file.exists():
-        yield fail("format", "There is no clinic here.", Exit.NOT_INITIALISED)
-    elif file.read_text().strip() != FORMAT:
-        yield fail("format", "The data directory is of another format.", Exit.NOT_INITIALISED)
-    else:
-        yield ok("format", f"The data directory is of format {FORMAT}.")
+    require_format(settings.data)
+    yield ok("format", f"The data directory is of format {FORMAT}.")
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:

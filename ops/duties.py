@@ -209,6 +209,15 @@ def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any],
 # --- the record as a whole
 
 
+def _backup(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from ops.backup import back_up
+
+    clinic.service.admit("clinic.backup", None, request)
+    made = back_up(clinic, Path(arguments["to"]), Path(arguments["keyring_into"]), progress)
+    log("info", "backup.made", entries=made["entries"], bytes=made["bytes"])
+    return made
+
+
 def _load(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
     from ops.load import load_file
 
@@ -376,6 +385,7 @@ DUTIES: dict[str, Duty] = {
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "witness.accept": _accept_witness,
+    "backup": _backup,
     "load": _load,
     "rebuild": _rebuild,
     "clock.declare": _declare_clock,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ops.data_format import NotInitialised
 from ops.settings import SettingsError
-from ops.wiring import NotInitialised
 from records.errors import (
     ClinicLocked,
     IntegrityFailure,
@@ -40,7 +40,7 @@ MEANINGS = {
     Exit.FAILED: "failed, with the reason on stderr",
     Exit.USAGE: "wrong usage or a setting that cannot be used",
     Exit.INTEGRITY: "integrity failure: what is stored is not what was written",
-    Exit.NOT_INITIALISED: "there is no clinic here",
+    Exit.NOT_INITIALISED: "there is no clinic here, or one of another format",
     Exit.LOCKED: "another process holds the clinic",
     Exit.KEY_OR_PERMISSION: "a key is missing, or this is not permitted",
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ops.bench import (
     audit_pages,
+    backing_up,
     clinic_year,
     http_figures,
     key_turns,
@@ -46,6 +47,7 @@ GROUPS: tuple[Group, ...] = (
     long_records.GROUP,
     rebuilding.GROUP,
     audit_pages.GROUP,
+    backing_up.GROUP,
     clinic_year.GROUP,
     served_year.GROUP,
     postgres_writes.GROUP,

@@ -13,9 +13,9 @@ import click
 import pytest
 
 from ops.cli import COMMANDS, cli
+from ops.data_format import NotInitialised
 from ops.exits import CommandFailed, exit_code, sentence
 from ops.settings import SettingsError
-from ops.wiring import NotInitialised
 from records.errors import (
     ClinicLocked,
     ConsentMissing,
@@ -55,6 +55,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "demo tamper",
         "verify",
         "bundle",
+        "backup",
+        "restore",
         "serve",
         "user add",
         "user list",
@@ -72,6 +74,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "declare-clock",
         "declare-restore",
         "doctor",
+        "upgrade",
         "config",
         "openapi",
         "witness init",
@@ -99,7 +102,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 25
+    assert len(COMMANDS) == 28
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -16,7 +16,7 @@ def test_directories_and_files_are_the_owners_alone(tmp_path: Path) -> None:
     founded = init(tmp_path / "clinic")
     data, keys = Path(founded["data"]), Path(founded["keys"])
     assert keys == data.with_name("clinic.keys")
-    assert (data / "FORMAT").read_text() == "wellkept-data/1\n"
+    assert (data / "FORMAT").read_text() == "wellkept-data/2\n"
     for folder in (data, keys):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         for file in folder.iterdir():
