@@ -23,18 +23,18 @@ from records.event import StreamKind
 from records.retention import BASES
 
 
-class RequestBody(Body):
+class ErasureRequestBody(Body):
     """On which ground the record is to be erased."""
 
     id = Id()
     basis = Code(tuple(BASES), required=True)
 
 
-class ApprovalBody(Body):
+class ErasureApprovalBody(Body):
     """Nothing: who approves is who sends it."""
 
 
-class WithdrawalBody(Body):
+class ErasureWithdrawalBody(Body):
     """Why the request is withdrawn."""
 
     ground = Code(tuple(WITHDRAWN_FOR), required=True)
@@ -48,7 +48,7 @@ blueprint = Concept("erasure", "Erasure of a client")
 
 
 @blueprint.route("/clients/<uuid:client_id>/erasure", methods=["POST"])
-@changes(request_erasure.permission, body=RequestBody, example={"basis": "retention-elapsed"}, located=True)
+@changes(request_erasure.permission, body=ErasureRequestBody, example={"basis": "retention-elapsed"}, located=True)
 def ask_for_erasure(change: Change, client_id: UUID) -> Response:
     """Request that a client be erased; refused with its ground while retention or a legal hold runs."""
     erasure_id = change.new_id()
@@ -58,7 +58,7 @@ def ask_for_erasure(change: Change, client_id: UUID) -> Response:
 
 
 @blueprint.route("/clients/<uuid:client_id>/erasure/<uuid:erasure_id>/approval", methods=["POST"])
-@changes(approve_erasure.permission, body=ApprovalBody, example={})
+@changes(approve_erasure.permission, body=ErasureApprovalBody, example={})
 def approve_an_erasure(change: Change, client_id: UUID, erasure_id: UUID) -> Response:
     """Approve somebody else's request: the record is closed, and its keys are destroyed for good."""
     outcome = change.erasure.approve(client_id, erasure_id, change.request)
@@ -68,7 +68,7 @@ def approve_an_erasure(change: Change, client_id: UUID, erasure_id: UUID) -> Res
 
 
 @blueprint.route("/clients/<uuid:client_id>/erasure/<uuid:erasure_id>/withdrawal", methods=["POST"])
-@changes(withdraw_erasure.permission, body=WithdrawalBody, example={"ground": "request-withdrawn"})
+@changes(withdraw_erasure.permission, body=ErasureWithdrawalBody, example={"ground": "request-withdrawn"})
 def withdraw_an_erasure(change: Change, client_id: UUID, erasure_id: UUID) -> Response:
     """Withdraw a request that nobody approved."""
     outcome = change.erasure.withdraw(client_id, erasure_id, change.body["ground"], change.request)

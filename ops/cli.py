@@ -40,12 +40,15 @@ COMMANDS = {
     "declare-clock": "ops.commands.declare_clock",
     "verify": "ops.commands.verify",
     "bundle": "ops.commands.bundle",
+    "backup": "ops.commands.backup",
+    "restore": "ops.commands.restore",
     "doctor": "ops.commands.doctor",
     "upgrade": "ops.commands.upgrade",
     "config": "ops.commands.config",
     "openapi": "ops.commands.openapi",
     "witness": "ops.commands.witness",
     "bench": "ops.commands.bench",
+    "keys": "ops.commands.keys",
 }
 """Name → module that holds the command as `command`, in the order of a clinic's life."""
 

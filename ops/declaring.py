@@ -11,6 +11,7 @@ from contextlib import closing
 
 from ops import anchor
 from ops.logging import alarm
+from ops.restore import known_size as known_when_restored
 from ops.settings import Settings
 from ops.wiring import Paths, deployment_of, now_us, open_store, require_whole
 from records.checkpoint import parse_signed_checkpoint
@@ -38,7 +39,7 @@ def declare(settings: Settings, secret: bytes, known_size: int) -> tuple[int, in
         if not store.leads_signing():
             raise ClinicLocked("the clinic is served, and another process signs it")
         require_whole(store, alarm)
-        known = max(known_size, _anchored_size(settings))
+        known = max(known_size, _anchored_size(settings), known_when_restored(paths.data))
         return declare_restore(store, state, deployment_id, secret, known, now_us), known
 
 

@@ -209,6 +209,15 @@ def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any],
 # --- the record as a whole
 
 
+def _backup(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from ops.backup import back_up
+
+    clinic.service.admit("clinic.backup", None, request)
+    made = back_up(clinic, Path(arguments["to"]), Path(arguments["keyring_into"]), progress)
+    log("info", "backup.made", entries=made["entries"], bytes=made["bytes"])
+    return made
+
+
 def _load(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
     from ops.load import load_file
 
@@ -241,6 +250,17 @@ def _declare_clock(clinic: Clinic, request: Request, _: dict[str, Any], __: Prog
     clinic.clock.declare(newest_us)
     log("warning", "clock.declared", newest_us=newest_us, now_us=now_us)
     return {"newest": from_microseconds(newest_us), "now": from_microseconds(now_us)}
+
+
+def _turn_keys(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    from records.key_turns import TURNING, turn_data_keys
+
+    clinic.service.admit("keys.turn", None, request)
+    classes = {each.name.lower(): each for each in TURNING}
+    wanted = classes.get(arguments["class"])
+    if wanted is None:
+        raise CommandFailed(Exit.USAGE, f"keys of these classes turn: {', '.join(classes)}")
+    return {"class": arguments["class"], "count": turn_data_keys(clinic.store, clinic.keyring, wanted, progress)}
 
 
 def _audit(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
@@ -365,9 +385,11 @@ DUTIES: dict[str, Duty] = {
     "token.issue": _issue_token,
     "token.revoke": _revoke_token,
     "witness.accept": _accept_witness,
+    "backup": _backup,
     "load": _load,
     "rebuild": _rebuild,
     "clock.declare": _declare_clock,
+    "keys.turn": _turn_keys,
     "audit.page": _audit,
     "audit.patterns": _patterns,
     "spot_checks.draw": _draw_spot_checks,

@@ -124,10 +124,11 @@ def open_tables(settings: Settings) -> Iterator[Tables]:
 
 
 @contextmanager
-def sqlite_tables(path: Path) -> Iterator[Tables]:
-    """Give the tables in a SQLite file; see `open_tables`."""
+def sqlite_tables(path: Path, *, still: bool = False) -> Iterator[Tables]:
+    """Give the tables in a SQLite file; see `open_tables`. Nothing is made beside one that is `still`."""
+    address = f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if still else "")
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(address, uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise NotStored("the database cannot be opened") from error
     try:

@@ -61,14 +61,15 @@ _ENTRIES_AT_ONCE = 10_000
 
 
 class Paths(NamedTuple):
-    """Where a clinic's files are."""
+    """Where a clinic's files are; `apart` is the directory of the keys where it is not in its usual place."""
 
     data: Path
+    apart: Path | None = None
 
     @property
     def keys(self) -> Path:
         """The directory of the keys, apart from the data."""
-        return self.data.with_name(self.data.name + ".keys")
+        return self.apart or self.data.with_name(self.data.name + ".keys")
 
     @property
     def database(self) -> Path:
@@ -241,16 +242,17 @@ def open_store(
     database_url: str | None = None,
     *,
     read_only: bool = False,
+    still: bool = False,
     clock_us: Callable[[], int] = now_us,
 ) -> Store:
-    """Open the log of a clinic; `clock_us` dates its entries.
+    """Open the log of a clinic; `clock_us` dates its entries, and nobody writes a `still` one.
 
     Raises:
         ClinicLocked: another process writes it (SQLite).
         NotStored: it cannot be opened.
     """
     if database_url is None:
-        return SqliteStore(paths.database, clock_us, read_only=read_only)
+        return SqliteStore(paths.database, clock_us, read_only=read_only, still=still)
     from records.store.postgres import PostgresStore
 
     return PostgresStore(database_url, clock_us, read_only=read_only)
@@ -262,7 +264,9 @@ def open_clinic(
     database_url: str | None = None,
     key_file: Path | None = None,
     passphrase: bytes | None = None,
+    keys: Path | None = None,
     read_only: bool = False,
+    still: bool = False,
     alarm: Alarm | None = None,
     clock: Callable[[], datetime] = now,
     clock_us: Callable[[], int] = now_us,
@@ -274,7 +278,9 @@ def open_clinic(
         database_url: PostgreSQL that keeps its log; None for SQLite.
         key_file: the root key file, where it is not in its usual place.
         passphrase: of the root key file.
+        keys: the directory of the keys, where it is not in its usual place.
         read_only: write nothing, and leave the writing lock to others.
+        still: it is a copy that nobody writes, and nothing may be made in its directory; only with `read_only`.
         alarm: what is told of alarms.
         clock: the time by which the doors decide.
         clock_us: the time that dates the entries; it is guarded (`ops.clock_guard`).
@@ -286,12 +292,12 @@ def open_clinic(
         IntegrityFailure: what staff and clinic streams hold is not what was written, or the log is not the one that was
             signed.
     """
-    paths, deployment_id = Paths(data), deployment_of(data)
+    paths, deployment_id = Paths(data, keys), deployment_of(data)
     provider = KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
-    store = open_store(paths, database_url, read_only=read_only, clock_us=guard)
+    store = open_store(paths, database_url, read_only=read_only, still=still, clock_us=guard)
     signer: Signer | None = None
     try:
         guard.begin(store.head().last_us)

@@ -73,6 +73,9 @@ DISCHARGES: dict[str, str] = {
 }
 """NHS code of why an episode ended → label."""
 
+DECEASED = ("17", "49")
+"""Codes that say that the client died."""
+
 
 def require_known(pointer: str, code: str, known: Collection[str]) -> str:
     """Return `code` where it is one of `known`.

@@ -62,6 +62,7 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
         closed_at: when it ended; None while it is open.
         sessions_held: the highest number that a held session has, those that were entered in error left out.
         phase_override: the phase that was set by hand; None where the plan decides.
+        deceased: it was closed because the client died.
     """
 
     version: int
@@ -76,6 +77,7 @@ class EpisodeState(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     sessions_held: int = 0
     phase_override: str | None = None
+    deceased: bool = False
 
     def phase_at(self, number: int) -> str | None:
         """Return the phase of a session by its number: the override in force, else the plan's, else None."""

@@ -27,7 +27,7 @@ from uuid import UUID
 
 import msgspec
 
-from records.care_codes import DISCHARGES, FORMATS, PHASES, REFERRALS, SETTINGS, require_known
+from records.care_codes import DECEASED, DISCHARGES, FORMATS, PHASES, REFERRALS, SETTINGS, require_known
 from records.client_record import ClientRecord, EpisodeState
 from records.decision import Context, decision
 from records.errors import InvalidContent, RuleBroken
@@ -192,7 +192,10 @@ class EpisodeClosed(Event, frozen=True, kw_only=True, tag="episode.closed"):
     def apply(self, record: ClientRecord, version: int) -> None:
         """Close the episode."""
         record.episodes[self.episode_id] = msgspec.structs.replace(
-            record.episodes[self.episode_id], closed_at=self.occurred_at, version=version
+            record.episodes[self.episode_id],
+            closed_at=self.occurred_at,
+            deceased=self.reason in DECEASED,
+            version=version,
         )
 
 

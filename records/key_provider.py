@@ -159,6 +159,11 @@ class KeyFileProvider:
             KeyMissing: no key of that generation, or it does not open.
             KeyProviderUnreachable: the generation is not known here, and the file is not there now.
         """
+        # A file that was turned is read, so that a destroyed key leaves this process's memory with the next use of
+        # another; one that is out of reach takes nothing from what was opened.
+        stamp = _stamp(self._path)
+        if stamp is not None and stamp != self._stamp:
+            self._read_again()
         return _unwrap(self._key(generation), context, wrapped)
 
     def begin_generation(self) -> int:
@@ -196,10 +201,7 @@ class KeyFileProvider:
                 self._replace(content)
 
     def _key(self, generation: int) -> bytes:
-        # A file that is out of reach takes nothing from what was opened; one that was turned is read, so that a
-        # destroyed key leaves this process's memory with the next use of another.
-        stamp = _stamp(self._path)
-        if (stamp is not None and stamp != self._stamp) or generation not in self._keys:
+        if generation not in self._keys:
             self._read_again()
         try:
             return self._keys[generation]
@@ -231,7 +233,7 @@ class KeyFileProvider:
         except OSError as error:
             raise KeyProviderUnreachable("the folder of the key file is not there now") from error
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            _lock(folder)
             yield
         finally:
             os.close(folder)
@@ -249,12 +251,19 @@ class KeyFileProvider:
         self._read_again()
 
 
+def _lock(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError as error:
+        raise NotStored("the folder of the key file cannot be locked") from error
+
+
 _Stamp = tuple[int, int, int]
 
 
 def _stamp(path: Path) -> _Stamp | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - each key that is opened asks for it, and a Path costs three times as much
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

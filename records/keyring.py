@@ -22,6 +22,7 @@ It does not decide what is destroyed or when a generation turns, and writes noth
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from records.errors import Erased, KeyMissing, NotStored
+from records.errors import Erased, KeyMissing, NotStored, WellkeptError
 from records.key_provider import KeyProvider
 from records.ledger import KeyClass
 from records.payload import length_prefixed
@@ -56,6 +57,11 @@ CREATE TABLE IF NOT EXISTS data_keys (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tombstones (key_id BLOB PRIMARY KEY, scope BLOB NOT NULL, key_class INTEGER NOT NULL, version INTEGER NOT NULL, erasure BLOB NOT NULL, destroyed_us INTEGER NOT NULL) WITHOUT ROWID;
 """  # noqa: E501 - the table's text is what an upgrade compares
+
+
+Enter = Callable[[Sequence[tuple[UUID, bytes]], bool], None]
+"""(scope and id of each key, whether some of them waited before) → their creation is durable in the log when it
+returns. Those that waited may be in the log already, and must not be entered twice."""
 
 
 class HeldKey(NamedTuple):
@@ -91,8 +97,10 @@ class Keyring:
         if not path.exists():
             raise KeyMissing("there is no keyring")
         self.deployment_id = deployment_id
+        self._head = b"wellkept/dek/1" + length_prefixed(deployment_id.bytes)
         self._provider = provider
         self._monotonic = monotonic
+        self._path = path
         self._lock = threading.RLock()
         self._leases: dict[bytes, tuple[DataKey, float]] = {}
         self._current: dict[tuple[UUID, int, int | None], tuple[DataKey, float]] = {}
@@ -168,7 +176,7 @@ class Keyring:
     def _insert(self, generation: int, scope: UUID, key_class: KeyClass, version: int) -> bytes:
         """Store a new key within the transaction that read the generation; return its id."""
         key_id = os.urandom(16)
-        context = self._context(generation, scope, key_class, version, key_id)
+        context = self._context(generation, _name(scope.bytes, key_class, version, key_id))
         wrapped = self._provider.wrap(context, os.urandom(32), generation)
         row = (key_id, scope.bytes, int(key_class), version, generation, wrapped)
         self._connection.execute("INSERT INTO data_keys VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -192,9 +200,7 @@ class Keyring:
         with self._lock:
             found = self._load(query, arguments)
             if found is None:
-                if self._is_erased(scope, key_class, version):
-                    raise Erased("the client's key was destroyed")
-                raise KeyMissing("the keyring has no such key")
+                raise self._absent(scope, key_class, version)
             self._current[name] = found
             return found[0]
 
@@ -212,9 +218,7 @@ class Keyring:
         with self._lock:
             found = self._load(query, [key_id, scope.bytes, int(key_class)])
             if found is None:
-                if self._is_erased(scope, key_class, None, key_id):
-                    raise Erased("the client's key was destroyed")
-                raise KeyMissing("the keyring has no such key")
+                raise self._absent(scope, key_class, None, key_id)
             return found[0]
 
     def held(self) -> Iterator[HeldKey]:
@@ -271,6 +275,11 @@ class Keyring:
             self.forget()
             return buried
 
+    def _absent(self, scope: UUID, key_class: int, version: int | None, key_id: bytes | None = None) -> WellkeptError:
+        if self._is_erased(scope, key_class, version, key_id):
+            return Erased("the client's key was destroyed")
+        return KeyMissing("the keyring has no such key")
+
     def _is_erased(self, scope: UUID, key_class: int, version: int | None, key_id: bytes | None = None) -> bool:
         if scope != self.deployment_id:
             return bool(self._select("SELECT 1 FROM tombstones WHERE scope = ? LIMIT 1", (scope.bytes,)))
@@ -285,43 +294,63 @@ class Keyring:
 
     # --- keys that turn
 
-    def turn(self, scope: UUID, key_class: KeyClass, enter: Callable[[UUID, bytes], None]) -> DataKey:
-        """Make the next version of a data key; new events take it, old ones open as before.
+    def turn(self, scope: UUID, key_class: KeyClass, enter: Enter) -> DataKey:
+        """Make the next version of one data key; see `turn_all`."""
+        return self.by_id(self.turn_all((scope,), key_class, enter)[0], scope, key_class)
 
-        The key is durable before `enter` is called with its scope and id, and waits until that returned: so every
-        process that uses it finds it in the log. A crash, or an error of `enter`, leaves a key that waits; the next
-        call goes on with the same one. Other processes take the new version when their lease ends.
+    def turn_all(self, scopes: Sequence[UUID], key_class: KeyClass, enter: Enter) -> list[bytes]:
+        """Make the next version of data keys and return their ids; new events take them, old ones open as before.
+
+        The keys are durable before `enter` is called, and wait until it returned: so every process that uses one finds
+        it in the log. A crash, or an error of `enter`, leaves keys that wait; the next call goes on with the same ones.
+        Other processes take the new version when their lease ends.
 
         Args:
-            scope: whose key.
-            key_class: its class; years of audit turn by themselves.
-            enter: puts the key's creation into the log, durable when it returns, unless it is there already.
+            scopes: whose keys.
+            key_class: their class; years of audit turn by themselves.
+            enter: puts the keys' creation into the log; see `Enter`.
 
         Raises:
             ValueError: keys of that class do not turn.
-            Erased, KeyMissing: there is no key to turn.
-            NotStored, KeyProviderUnreachable: the key cannot be kept; nothing has changed.
+            Erased, KeyMissing: one of them has no key to turn; none was made.
+            NotStored, KeyProviderUnreachable: the keys cannot be kept; nothing has changed.
         """
         if key_class in _OWN_VERSIONS:
             raise ValueError("keys of that class do not turn")
-        self.current(scope, key_class)
-        whose = (scope.bytes, int(key_class))
-        with self._writing() as connection:
-            asked = "SELECT key_id FROM data_keys WHERE scope = ? AND key_class = ? AND version < 0"
-            waiting = connection.execute(asked, whose).fetchone()
-            if waiting is None:
-                asked = "SELECT max(version) FROM data_keys WHERE scope = ? AND key_class = ?"
-                newest = connection.execute(asked, whose).fetchone()[0]
-                if newest is None:
-                    raise Erased("the client's key was destroyed")
-                key_id = self._insert(self._provider.generations()[-1], scope, key_class, -newest - 1)
-            else:
-                key_id = waiting[0]
-        enter(scope, key_id)
-        with self._writing() as connection:
-            connection.execute("UPDATE data_keys SET version = abs(version) WHERE key_id = ?", (key_id,))
-            self._forget_scope(scope)
-        return self.by_id(key_id, scope, key_class)
+        # Whoever finds a key that waits must know that nobody else is entering it, or the log would name it twice.
+        with self._turning():
+            with self._writing():
+                found = [self._next(scope, key_class) for scope in scopes]
+            key_ids = [key_id for key_id, _ in found]
+            enter(list(zip(scopes, key_ids, strict=True)), any(waited for _, waited in found))
+            with self._writing() as connection:
+                released = "UPDATE data_keys SET version = abs(version) WHERE key_id = ?"
+                connection.executemany(released, [(key_id,) for key_id in key_ids])
+                self.forget()
+        return key_ids
+
+    def _next(self, scope: UUID, key_class: KeyClass) -> tuple[bytes, bool]:
+        """Return the id of the next version, made if there was none, and whether it waited already."""
+        asked = "SELECT key_id, version FROM data_keys WHERE scope = ? AND key_class = ? ORDER BY version"
+        rows = self._select(asked, (scope.bytes, int(key_class)))
+        if not rows:
+            raise self._absent(scope, key_class, None)
+        if rows[0][1] < 0:
+            return rows[0][0], True
+        return self._insert(self._provider.generations()[-1], scope, key_class, -rows[-1][1] - 1), False
+
+    @contextmanager
+    def _turning(self) -> Iterator[None]:
+        # A file of its own: closing the keyring's would drop SQLite's locks on it.
+        try:
+            lock = os.open(self._path.with_name(self._path.name + ".turning"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise NotStored("the keyring cannot be written") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def rewrap(self, to_generation: int | None = None, batch: int = REWRAP_AT_ONCE) -> int:
         """Wrap every data key of an older generation under a newer one; return how many were.
@@ -354,9 +383,16 @@ class Keyring:
 
     def _rewrapped(self, row: tuple[Any, ...], target: int) -> tuple[Any, ...]:
         key_id, scope, key_class, version, generation, wrapped = row
-        secret = self._provider.unwrap(generation, self._context_of(row), wrapped)
-        context = self._context(target, UUID(bytes=scope), key_class, version, key_id)
-        return target, self._provider.wrap(context, secret, target), key_id, scope, generation, wrapped
+        name = _name(scope, key_class, version, key_id)
+        secret = self._provider.unwrap(generation, self._context(generation, name), wrapped)
+        return (
+            target,
+            self._provider.wrap(self._context(target, name), secret, target),
+            key_id,
+            scope,
+            generation,
+            wrapped,
+        )
 
     def check_opens(self, from_generation: int) -> int:
         """Open every data key of a generation or a newer one, from the disk; return how many those are.
@@ -427,25 +463,19 @@ class Keyring:
             return key, until
 
     def _open(self, row: tuple[Any, ...]) -> DataKey:
-        key_id, _, key_class, _, generation, wrapped = row
-        return DataKey(key_id, key_class, self._provider.unwrap(generation, self._context_of(row), wrapped))
+        key_id, scope, key_class, version, generation, wrapped = row
+        context = self._context(generation, _name(scope, key_class, version, key_id))
+        return DataKey(key_id, key_class, self._provider.unwrap(generation, context, wrapped))
 
-    def _context_of(self, row: tuple[Any, ...]) -> bytes:
-        key_id, scope, key_class, version, generation, _ = row
-        return self._context(generation, UUID(bytes=scope), key_class, version, key_id)
+    def _context(self, generation: int, name: bytes) -> bytes:
+        return self._head + generation.to_bytes(4, "big") + name
 
-    def _context(self, generation: int, scope: UUID, key_class: int, version: int, key_id: bytes) -> bytes:
-        return b"".join(
-            (
-                b"wellkept/dek/1",
-                length_prefixed(self.deployment_id.bytes),
-                generation.to_bytes(4, "big"),
-                length_prefixed(scope.bytes),
-                length_prefixed(bytes([key_class])),
-                abs(version).to_bytes(8, "big"),
-                key_id,
-            )
-        )
+
+def _name(scope: bytes, key_class: int, version: int, key_id: bytes) -> bytes:
+    """Return what a wrapped key is bound to beside the clinic and the generation; a version that waits is the same."""
+    return b"".join(
+        (length_prefixed(scope), length_prefixed(bytes([key_class])), abs(version).to_bytes(8, "big"), key_id)
+    )
 
 
 def _tombstone(row: tuple[Any, ...]) -> Tombstone:

@@ -183,8 +183,10 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clinic.found": {Role.OPERATOR: _ANYONE},
     "clinic.policy": _ACCOUNTS,
     "clinic.load": _ACCOUNTS,
+    "clinic.backup": _ACCOUNTS,
     "views.rebuild": _ACCOUNTS,
     "clock.declare": _ACCOUNTS,
+    "keys.turn": _ACCOUNTS,
 }
 """Action → role → grant."""
 

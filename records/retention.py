@@ -33,10 +33,11 @@ from records.retention_profiles import RetentionProfile, RetentionRule
 
 # --- value types
 
-Missing = Literal["end-of-treatment", "date-of-death", "birth-date"]
+Missing = Literal["end-of-treatment", "death", "date-of-death", "birth-date"]
 
 MISSING: dict[Missing, str] = {
     "end-of-treatment": "No course of treatment is recorded, so the period is counted from the last contact.",
+    "death": "An episode was closed because the client died, but no death is recorded, so none is counted from.",
     "date-of-death": "The day of the death is not known, so the latest that it can be is taken.",
     "birth-date": "The day of birth is not known, so the latest that it can be is taken.",
 }
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         born_earliest, born_latest: the earliest and the latest day that the birth can be; None where it is not known.
         died: the latest day that the death can be; None for who is not known to have died.
         died_exactly: `died` is the very day.
+        closed_by_death: an episode was closed because the client died.
     """
 
     first_contact: date
@@ -64,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     born_latest: date | None = None
     died: date | None = None
     died_exactly: bool = True
+    closed_by_death: bool = False
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,18 +224,19 @@ def facts_of(record: ClientRecord, zone: tzinfo = UTC) -> Facts:
     episodes = record.episodes.values()
     ended = [each.closed_at for each in episodes if each.closed_at is not None]
     ended += [each.start for each in record.sessions.values() if each.status == "held"]
-    if not record.episodes:
+    if not record.episodes or not ended:
         ended += [registered, *(note.signed_at for note in record.notes.values())]
         ended += [each.taken_at for each in record.assessments.values()]
     return Facts(
         first_contact=_day(min([registered, *(each.opened_at for each in episodes)]), zone),
-        last_contact=_day(max(ended, default=registered), zone),
+        last_contact=_day(max(ended), zone),
         treatment_open=any(each.closed_at is None for each in episodes),
         treated=bool(record.episodes),
         born_earliest=record.birth_date,
         born_latest=record.birth_date_latest,
         died=record.died,
         died_exactly=record.died_exactly,
+        closed_by_death=any(each.deceased for each in episodes),
     )
 
 
@@ -269,6 +273,8 @@ def retention_by(facts: Facts, profile: RetentionProfile, today: date) -> Retent
             deadlines.append(_after(rule, facts.died, "The client died on"))
         elif rule.ground == "minor" and ended is not None:
             deadlines += _of_minor(rule, facts, ended, missing)
+    if facts.died is None and facts.closed_by_death:
+        missing.append("death")
     if facts.died is not None and not facts.died_exactly:
         missing.append("date-of-death")
     ends = [deadline.until for deadline in deadlines]

@@ -8,7 +8,7 @@ from uuid import UUID
 from records.assessments import AssessmentRecorded
 from records.episodes import EpisodeClosed, EpisodeOpened
 from records.event import Event
-from records.notes import NoteSigned
+from records.notes import NoteEnteredInError, NoteSigned
 from records.registration import ClientDeathRecorded, ClientRegistered, Identity
 from records.sessions import SessionHeld
 from tests.given import stamp
@@ -31,9 +31,9 @@ def opened(number: int, day: str = "2002-01-08") -> Event:
     )
 
 
-def closed(number: int, day: str, hour: int = 9) -> Event:
+def closed(number: int, day: str, hour: int = 9, reason: str = "46") -> Event:
     """Return its closing."""
-    return EpisodeClosed(episode_id=UUID(int=number), reason="46", **stamp(at(day, hour)))
+    return EpisodeClosed(episode_id=UUID(int=number), reason=reason, **stamp(at(day, hour)))
 
 
 def held(number: int, day: str) -> Event:
@@ -55,6 +55,11 @@ def noted(day: str) -> Event:
     return NoteSigned(
         note_id=UUID(int=200), kind="progress", format="free", sections={"text": "Rang."}, **stamp(at(day))
     )
+
+
+def note_in_error(day: str) -> Event:
+    """Return the mark that this note should not be in the record."""
+    return NoteEnteredInError(note_id=UUID(int=200), reason="Another client's.", **stamp(at(day)))
 
 
 def assessed(day: str) -> Event:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from ops.bench import (
     audit_pages,
+    backing_up,
     clinic_year,
     http_figures,
+    key_turns,
     long_records,
     peer_writes,
     postgres_writes,
@@ -40,10 +42,12 @@ GROUPS: tuple[Group, ...] = (
     slow_fsync.GROUP,
     signing_cost.GROUP,
     verifying.GROUP,
+    key_turns.GROUP,
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,
     audit_pages.GROUP,
+    backing_up.GROUP,
     clinic_year.GROUP,
     served_year.GROUP,
     postgres_writes.GROUP,

@@ -27,7 +27,7 @@ from ops.terminal import data_option, json_option, pass_settings, put, say
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Size of the newest checkpoint that is known outside. An anchor is looked at in any case.",
+    help="Size of the newest checkpoint that is known outside. An anchor, and what a restore knew, count in any case.",
 )
 @json_option
 @pass_settings

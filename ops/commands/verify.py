@@ -1,9 +1,11 @@
-"""`wellkept verify`: whether a log is whole: this clinic's, while it is served, or a bundle's, offline.
+"""`wellkept verify`: whether a log is whole: this clinic's, while it is served, a bundle's, offline, or a backup's.
 
 Source: CRYPTO 4; CONTRACT (command line).
 
 - What is trusted comes from the arguments: the fingerprint, checkpoints that were kept outside, witnesses. Without a
   fingerprint, a live clinic is held to its signer's log key.
+- A folder with `backup.json` is a backup: its files, log, keys and views are verified where they lie. The root key is
+  the one of the settings. Without a fingerprint it is held to this machine's signer, where it is of the same clinic.
 - Where the settings name an anchor, its newest checkpoint counts as one kept outside.
 - The answer is one sentence, the first bad index where there is one, and counts; with --json one line for programs.
 """
@@ -18,8 +20,9 @@ import click
 import msgspec
 
 from ops import verify
+from ops.backup_files import is_backup, keyring_beside
 from ops.settings import Settings
-from ops.terminal import data_option, json_option, pass_settings, progress_bar
+from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
 
 
 class _Parsed(click.ParamType[object]):
@@ -59,6 +62,11 @@ class _Parsed(click.ParamType[object]):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An access report of this client as JSON, kept from before: what it counted must still be so.",
 )
+@click.option(
+    "--keyring",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With a backup: the folder with the copy of the keyring; BACKUP.keys where absent.",
+)
 @click.option("--require-anchor", is_flag=True, help="Fail where nothing from outside is known.")
 @json_option
 @pass_settings
@@ -73,22 +81,52 @@ def command(
     quorum: int | None,
     client: UUID | None,
     report: Path | None,
+    keyring: Path | None,
     require_anchor: bool,
     as_json: bool,
 ) -> None:
-    """Verify this clinic's log, or BUNDLE (a folder or a zip) offline. Ends with 3 where something is wrong."""
+    """Verify this clinic's log, or BUNDLE (a folder or a zip) offline, or a backup. Ends with 3 where it is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
     if report is not None and client is None:
         raise click.UsageError("--report is the access report of a client: name the client by --client.")
     wanted = len(witnesses) if quorum is None else quorum
     policy = verify.Policy(genesis, (), witnesses, wanted, require_anchor, int(time.time()))
-    if bundle is not None:
+    if bundle is not None and is_backup(bundle):
+        found = _backup(settings, policy, bundle, keyring, checkpoints)
+    elif keyring is not None:
+        raise click.UsageError("--keyring goes with a backup.")
+    elif bundle is not None:
         found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
         found = _live(settings, policy, checkpoints, client, report)
     click.echo(verify.render_json(found) if as_json else verify.render(found), nl=False)
     context.exit(found.exit)
+
+
+def _backup(
+    settings: Settings, policy: verify.Policy, folder: Path, keyring: Path | None, checkpoints: tuple[Path, ...]
+) -> verify.Report:
+    from ops.backup_verify import asked_of, check_backup, known_genesis, read_backup
+    from ops.wiring import Paths
+
+    try:
+        backup = read_backup(folder, keyring or keyring_beside(folder.absolute()))
+        told = backup.manifest
+        say(f"A backup of clinic {told.deployment}, made at {told.made_at:%Y-%m-%d %H:%M:%S} UTC by {told.version}.")
+        genesis = policy.genesis or known_genesis(settings, backup)
+        key_file = settings.key_file or Paths(settings.data).key_file
+        asked = asked_of(settings, key_file, genesis, checkpoints, policy)._replace(views=True)
+        with progress_bar("verifying") as progress:
+            checked = check_backup(backup, asked, progress)
+    except verify.VerificationError as error:
+        return verify.failed(error)
+    if backup.keyring is None or asked.key_file is None:
+        missing = "its root key" if asked.key_file is None else "the copy of its keyring"
+        checked.verifier.warnings.append(f"No key was opened: {missing} is not at hand.")
+    if checked.loss is not None:
+        checked.verifier.warnings.append(f"This backup is older than the newest known checkpoint: {checked.loss}.")
+    return checked.verifier.report(None)
 
 
 def _live(

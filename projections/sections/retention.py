@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from projections.sections.viewing import Handler
 from records.assessments import AssessmentRecorded
+from records.care_codes import DECEASED
 from records.episodes import EpisodeClosed, EpisodeOpened
 from records.event import Recorded
 from records.legal_hold import LegalHoldLifted, LegalHoldPlaced
@@ -45,6 +46,7 @@ class State(msgspec.Struct, kw_only=True):
         held: the last sessions that were held → when each began.
         birth_date: as it was given.
         died, died_exactly: the latest day that the death can be, and whether it is the very day.
+        closed_by_death: an episode was closed because the client died.
         holds: legal holds that stand → since when.
     """
 
@@ -57,6 +59,7 @@ class State(msgspec.Struct, kw_only=True):
     birth_date: str | None = None
     died: date | None = None
     died_exactly: bool = True
+    closed_by_death: bool = False
     holds: dict[UUID, datetime] = msgspec.field(default_factory=dict)
 
 
@@ -65,18 +68,19 @@ def facts(state: State, zone: tzinfo = UTC) -> Facts | None:
     if state.begun is None or state.contact is None:
         return None
     ended = [*state.held.values(), *([state.closed] if state.closed is not None else [])]
-    if not state.treated:
+    if not state.treated or not ended:
         ended.append(state.contact)
     born = state.birth_date
     return Facts(
         first_contact=state.begun.astimezone(zone).date(),
-        last_contact=max(ended, default=state.contact).astimezone(zone).date(),
+        last_contact=max(ended).astimezone(zone).date(),
         treatment_open=bool(state.open),
         treated=state.treated,
         born_earliest=None if born is None else earliest_birth_date(born),
         born_latest=None if born is None else latest_birth_date(born),
         died=state.died,
         died_exactly=state.died_exactly,
+        closed_by_death=state.closed_by_death,
     )
 
 
@@ -109,6 +113,7 @@ def _closed(state: State, event: EpisodeClosed, recorded: Recorded) -> None:
     if event.episode_id in state.open:
         state.open.remove(event.episode_id)
     state.closed = max(state.closed or event.occurred_at, event.occurred_at)
+    state.closed_by_death = state.closed_by_death or event.reason in DECEASED
 
 
 def _held(state: State, event: SessionHeld, recorded: Recorded) -> None:

@@ -5,8 +5,8 @@ Source: CRYPTO 2 (the writer assigns index, time and, for access events, version
 - Units are planned in the order they came. One that lost its race, or whose key was used, drops out; the others stay.
 - `logged_at` is the clock or one microsecond after the last entry, whichever is later.
 - Each entry names the leaf before it in its stream.
-- A stream that is fenced takes no event any more, and no sealed row: its unit is refused as erased. A reading that
-  began before the fence leaves its entry, and not the row that it brought.
+- A stream that is fenced takes no event any more, no key and no sealed row: its unit is refused as erased. A reading
+  that began before the fence leaves its entry, and not the row that it brought.
 - The body of a clear entry is made here, since it names its own index and what stands below it.
 
 It is pure: both engines plan with it, inside their transaction, and nothing it returns is true before the commit.
@@ -144,6 +144,9 @@ class Plan:
 
     def _meets_fence(self, unit: Unit) -> bool:
         if any(append.kind is Kind.EVENT and append.stream in self._fenced for append in unit.appends):
+            return True
+        # A key that is entered after the erasure destroyed its client's would be missed at every start.
+        if any(created.scope in self._fenced for created in unit.keys):
             return True
         # Rows alone are a draft or a view: nobody may be told that they are kept.
         return not unit.appends and any(put.stream in self._fenced for put in unit.puts)

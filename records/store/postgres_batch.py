@@ -105,7 +105,8 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
         LedgerMismatch: the head is not where the ledger ends.
     """
     streams = named_streams(units)
-    closable = streams | {put.stream for unit in units for put in unit.puts}
+    named = {put.stream for unit in units for put in unit.puts}
+    closable = streams | named | {created.scope for unit in units for created in unit.keys}
     keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
     ask = connection.execute
     with together(connection):

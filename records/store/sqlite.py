@@ -79,13 +79,14 @@ class LedgeredRecorder(SQLiteApplicationRecorder):
 class SqliteStore(Store):
     """A store in one SQLite file; see the duties in `records.store`."""
 
-    def __init__(self, path: Path, now_us: Callable[[], int], *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, now_us: Callable[[], int], *, read_only: bool = False, still: bool = False) -> None:
         """Open an existing store.
 
         Args:
             path: the database file; it must exist (see `create`).
             now_us: the clock, in microseconds since 1970 UTC.
             read_only: do not take the writing lock, and refuse to commit.
+            still: nobody writes this file, and nothing may be made beside it; only with `read_only`.
 
         Raises:
             ClinicLocked: another process writes this clinic.
@@ -93,8 +94,7 @@ class SqliteStore(Store):
         """
         if not path.exists():
             raise NotStored("there is no database")
-        self._path = path
-        self._now_us = now_us
+        self._path, self._still, self._now_us = path, still, now_us
         self._lock_file = None if read_only else _take_lock(path.with_name("writer.lock"))
         self._recorder = LedgeredRecorder(SQLiteDatastore(str(path)))
         self._readers: list[sqlite3.Connection] = []
@@ -399,7 +399,7 @@ class SqliteStore(Store):
             try:
                 reader = self._readers.pop()
             except IndexError:
-                reader = _connect_reader(self._path)
+                reader = _connect_reader(self._path, self._still)
             try:
                 yield reader
             except sqlite3.Error as error:
@@ -455,9 +455,9 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
     return writer
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
+def _connect_reader(path: Path, still: bool) -> sqlite3.Connection:
     reader = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
+        f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if still else ""),
         uri=True,
         isolation_level=None,
         check_same_thread=False,

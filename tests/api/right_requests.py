@@ -17,8 +17,10 @@ from records.actors import Actor, Role
 from records.care_team import Part
 from records.clinic import change_policy
 from records.clinic_policy import ClinicPolicy
+from records.legal_hold import lift_legal_hold
 from records.staff import change_role
 from tests.api.caller import Served, ahead
+from tests.clinic import StaffedClinic
 from tests.signed_clinic import sign_log
 
 CANARY = "canary-71c4"
@@ -33,6 +35,15 @@ RISK = {"level": "low", "formulation": f"{CANARY}: asked; no plan."}
 DEATH = {"reported_by": CANARY}
 HOLD = {"authority": "court", "requested_by": CANARY, "reference": CANARY, "reason": f"{CANARY}: a claim."}
 GOAL = {"text": f"{CANARY}: say no.", "scale": "gas"}
+
+
+def lift_holds(clinic: StaffedClinic, client_id: UUID) -> None:
+    """Lift every legal hold of a client whose record is not closed."""
+    if client_id in clinic.service.directory.clinic.erased:
+        return
+    for hold, state in list(clinic.service.client(client_id).holds.items()):
+        lift = {"if_match": state.version, "hold_id": hold, "reason": "It ended."}
+        clinic.do(client_id, lift_legal_hold, by=Role.PRIVACY_OFFICER, **lift)
 
 
 class Right(NamedTuple):
@@ -150,6 +161,7 @@ class Kitchen:
         clinic = self._served.clinic
         opened = clinic.opened
         opened.service.follow()
+        lift_holds(clinic, self._client_id)
         found = opened.service.directory.clinic.erasures.items()
         mine = {key: each for key, each in found if each.client_id == self._client_id and each.withdrawn is None}
         if not wanted:

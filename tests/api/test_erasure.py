@@ -10,7 +10,7 @@ import pytest
 from ops.erasure_check import check_certificate
 from records.actors import Role
 from tests.api.caller import CLERK, DESK, OFFICER, Served, T
-from tests.api.right_requests import RECIPES, Kitchen, Right
+from tests.api.right_requests import RECIPES, Kitchen, Right, lift_holds
 from tests.api.test_policy_cells import OPERATIONS
 from tests.signed_clinic import sign_log
 
@@ -92,6 +92,7 @@ def test_every_address_of_the_client_is_gone_and_every_refusal_is_recorded(serve
     operations = [each for each in OPERATIONS if "{client_id}" in each and "erasure" not in each]
     assert len(operations) > 40
     rights = {operation: RECIPES[operation](kitchen) for operation in operations}
+    lift_holds(clinic, served.client_id)
     erasure = ask(served).json["id"]
     assert approve(served, erasure).status_code == 201
     for operation, right in rights.items():

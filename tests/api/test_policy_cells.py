@@ -237,7 +237,7 @@ class Asked:
     def right(self, operation: str, role: Role, relation: str, may: bool) -> Right:
         """Return a request for a cell, new where it may be done."""
         # Whoever is refused changes nothing, so what they ask for may be asked for again by the next.
-        place = "none" if relation == "unknown" else relation
+        place = "none" if relation == "unknown" or "{client_id}" not in operation else relation
         if not may or (relation == "unknown" and "emergency-access" not in operation):
             found = self._shared.get((operation, place))
             if found is None:

@@ -55,6 +55,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "demo tamper",
         "verify",
         "bundle",
+        "backup",
+        "restore",
         "serve",
         "user add",
         "user list",
@@ -97,8 +99,10 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase status",
         "user ties",
         "bench",
+        "keys list",
+        "keys rotate",
     }
-    assert len(COMMANDS) == 25
+    assert len(COMMANDS) == 28
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -175,7 +175,8 @@ def _phase(history: History, a: int, b: int) -> None:
 
 def _close(history: History, a: int, b: int) -> None:
     target = _episode_of(history, a)
-    history.do(episodes.close_episode, item="episodes", item_id=target, episode_id=target, reason="46", note=_text(b))
+    why = {"episode_id": target, "reason": ("46", "46", "49")[b % 3], "note": _text(b)}
+    history.do(episodes.close_episode, item="episodes", item_id=target, **why)
 
 
 def _book(history: History, a: int, b: int) -> None:

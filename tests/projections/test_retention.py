@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,37 @@ def test_a_hold_stands_in_the_audit_and_in_the_access_report_without_a_word_of_i
     assert "kept your record from being erased" in str(report)
     for word in ("County Court", "2026/118", "A claim."):
         assert word not in str(told) + str(report)
+
+
+def test_of_a_record_that_cannot_be_read_nothing_is_told(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path / "clinic")
+    lost, known = treated(clinic), treated(clinic)
+    assert due(clinic).total == 2
+    keyring = sqlite3.connect(clinic.path.with_name("clinic.keys") / "keyring.db", isolation_level=None)
+    clinic.reopen()
+    clinic.opened.keyring.forget()
+    # Opening a clinic asks for every key, so this one is taken away after it was opened.
+    keyring.execute("DELETE FROM data_keys WHERE scope = ?", (lost.bytes,))
+    page = due(clinic)
+    assert ([item.id for item in page.items], page.total, page.unreadable) == ([known], 1, 1)
+    keyring.close()
+    clinic.close()
+
+
+def test_an_entry_that_cannot_be_opened_keeps_every_deadline_untold(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path / "clinic")
+    client = treated(clinic)
+    with closing(sqlite3.connect(clinic.path / "records.db", isolation_level=None)) as store:
+        store.execute("PRAGMA trusted_schema = ON")
+        for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            store.execute(f"DROP TRIGGER {name}")
+        where = "originator_id = ? AND originator_version = 2"
+        changed = store.execute(
+            f"UPDATE stored_events SET state = zeroblob(length(state)) WHERE {where}", (client.hex,)
+        )
+        assert changed.rowcount == 1
+    shown = kept(clinic, client)
+    assert (shown.until, shown.elapsed, shown.deadlines, shown.gaps) == (None, False, (), (2,))
+    page = due(clinic)
+    assert (page.total, page.unreadable) == (0, 1)
+    clinic.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -165,7 +167,9 @@ def test_a_turned_key_waits_until_the_log_names_it(case: Case) -> None:
     old = keyring.ensure(ANNA, KeyClass.RECORD)
     entered: list[tuple[UUID, bytes]] = []
 
-    def enter(scope: UUID, key_id: bytes) -> None:
+    def enter(keys: Sequence[tuple[UUID, bytes]], waited: bool) -> None:
+        [(scope, key_id)] = keys
+        assert not waited
         assert case.open().by_id(key_id, ANNA, KeyClass.RECORD).key_id == key_id, "durable before the log names it"
         assert case.open().current(ANNA, KeyClass.RECORD) == old, "not used before the log names it"
         entered.append((scope, key_id))
@@ -182,18 +186,21 @@ def test_a_turned_key_waits_until_the_log_names_it(case: Case) -> None:
 def test_a_turn_that_stops_goes_on_with_the_same_key(case: Case) -> None:
     keyring = case.open()
     old = keyring.ensure(ANNA, KeyClass.RECORD)
-    entered: list[bytes] = []
+    entered: list[tuple[bytes, bool]] = []
 
-    def stop(_: UUID, key_id: bytes) -> None:
-        entered.append(key_id)
+    def enter(keys: Sequence[tuple[UUID, bytes]], waited: bool) -> None:
+        entered.append((keys[0][1], waited))
+
+    def stop(keys: Sequence[tuple[UUID, bytes]], waited: bool) -> None:
+        enter(keys, waited)
         raise NotStored("the log is full")
 
     for _ in range(2):
         with pytest.raises(NotStored):
             keyring.turn(ANNA, KeyClass.RECORD, stop)
         assert keyring.current(ANNA, KeyClass.RECORD) == old
-    new = case.open().turn(ANNA, KeyClass.RECORD, lambda _, key_id: entered.append(key_id))
-    assert entered == [new.key_id] * 3
+    new = case.open().turn(ANNA, KeyClass.RECORD, enter)
+    assert entered == [(new.key_id, False), (new.key_id, True), (new.key_id, True)]
     assert sorted(held.version for held in keyring.held()) == [1, 2]
 
 
@@ -218,6 +225,35 @@ def test_a_key_that_waits_is_destroyed_with_the_others(case: Case) -> None:
     with pytest.raises(Erased):
         keyring.turn(ANNA, KeyClass.RECORD, erase)
     assert sorted(tombstone.version for tombstone in keyring.tombstones()) == [1, 2]
+
+
+def test_many_keys_turn_together_or_not_at_all(case: Case) -> None:
+    keyring, scopes = case.open(), [uuid4() for _ in range(5)]
+    keyring.ensure_all(scopes, KeyClass.RECORD)
+    with pytest.raises(KeyMissing):
+        keyring.turn_all([*scopes, ANNA], KeyClass.RECORD, lambda *_: None)
+    assert {held.version for held in keyring.held()} == {1}
+
+    key_ids = keyring.turn_all(scopes, KeyClass.RECORD, lambda *_: None)
+    assert [keyring.current(scope, KeyClass.RECORD).key_id for scope in scopes] == key_ids
+
+
+def test_two_who_turn_the_same_key_never_enter_it_twice(case: Case) -> None:
+    case.open().ensure(ANNA, KeyClass.RECORD)
+    entered: list[bytes] = []
+
+    def enter(keys: Sequence[tuple[UUID, bytes]], waited: bool) -> None:
+        assert not waited
+        time.sleep(0.02)
+        entered.append(keys[0][1])
+
+    threads = [threading.Thread(target=case.open().turn, args=(ANNA, KeyClass.RECORD, enter)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(entered)) == len(entered) == 4
+    assert sorted(held.version for held in case.open().held()) == [1, 2, 3, 4, 5]
 
 
 # --- the keyring key's generation

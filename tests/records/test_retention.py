@@ -36,7 +36,7 @@ from records.retention import (
 )
 from records.retention_profiles import DEFAULTS, PROFILES, RetentionProfile, RetentionRule, profile_of
 from tests.given import CLIENT, fold
-from tests.retention_cases import assessed, closed, died, held, noted, opened, registered
+from tests.retention_cases import assessed, closed, died, held, note_in_error, noted, opened, registered
 
 ROOT = Path(__file__).parents[2]
 D = date.fromisoformat
@@ -220,6 +220,15 @@ def test_a_death_of_which_the_day_is_not_known_is_named() -> None:
     assert set(told.missing) < set(MISSING)
 
 
+@pytest.mark.parametrize("reason", ["17", "49"])
+def test_an_episode_closed_by_death_without_a_recorded_death_is_named(reason: str) -> None:
+    ended = (registered(), opened(1), closed(1, "2004-03-10", reason=reason))
+    told = retention_of(fold([*ended]), UK, D("2026-03-02"))
+    assert (told.until, told.missing) == (D("2024-03-10"), ("death",))
+    recorded = retention_of(fold([*ended, died("2004-03-09")]), UK, D("2026-03-02"))
+    assert (recorded.until, recorded.missing) == (D("2014-03-09"), ())
+
+
 # --- from a record
 
 
@@ -327,6 +336,12 @@ def test_a_record_opened_in_error_goes_only_while_nothing_is_in_it() -> None:
     refused = asked(TREATED, "entered-in-error", "2090-01-01")
     assert [(each.ground, each.until) for each in refused.grounds] == [("clinical-content", None)]
     assert refused.grounds[0].text == "More is in the record than who the client is: a course of treatment, a session."
+
+
+def test_what_was_itself_marked_as_an_error_keeps_a_record_too() -> None:
+    record = fold([registered(), noted("2002-01-09"), note_in_error("2002-01-10")])
+    refused = asked(record, "entered-in-error", "2002-01-11")
+    assert refused.grounds[0].text == "More is in the record than who the client is: a note."
 
 
 @pytest.mark.parametrize("field", CONTENT)

@@ -90,6 +90,16 @@ def test_a_reading_that_began_before_the_fence_leaves_its_entry_and_no_row(store
     assert store.row("view:client", client) is None
 
 
+def test_a_fenced_client_gets_no_key(store: Store) -> None:
+    client, other = uuid4(), uuid4()
+    store.commit(fence(client))
+    with pytest.raises(Erased):
+        store.commit(Unit(keys=(created_key(other), created_key(client))))
+    assert store.key_entries() == []
+    store.commit(Unit(keys=(created_key(other),)))
+    assert len(store.key_entries()) == 1
+
+
 def test_a_draft_of_a_fenced_stream_is_refused_not_dropped(store: Store) -> None:
     client = uuid4()
     store.commit(fence(client))
