@@ -33,7 +33,7 @@ import msgspec
 
 from ops.backup_files import DATABASE, KEYRING, TABLES, AlteredBackup, FileFacts, copy_file, sync_folder, write_file
 from ops.backup_verify import Asked, Backup, Checked, Loss, Progress, check_backup, read_backup
-from ops.data_format import FORMAT, format_of
+from ops.data_format import FORMAT, FORMATS, format_of, refuse_unknown
 from ops.erasure_check import check_certificate
 from ops.exits import CommandFailed, Exit
 from ops.live_log import open_tables
@@ -105,9 +105,10 @@ def restore(
             Exit.KEY_OR_PERMISSION,
             f"the root key is in no backup: put it at {paths.key_file}, or name it by WELLKEPT_KEY_FILE",
         )
-    if (found := format_of(folder)) != FORMAT:
-        # Restored as it is, it would be opened by nothing; and a backup is never changed where it lies.
-        raise CommandFailed(Exit.FAILED, f"the backup is of the format {found}; this version restores {FORMAT}")
+    if (found := format_of(folder)) not in FORMATS:
+        refuse_unknown(found)
+    if certificates is not None and found != FORMAT:
+        raise CommandFailed(Exit.FAILED, f"certificates are applied to a backup of the format {FORMAT} only")
     backup = read_backup(folder, keyring_folder)
     if backup.keyring is None:
         raise CommandFailed(
@@ -119,10 +120,12 @@ def restore(
     with _written(paths):
         _write(backup, checked.loss, paths, progress)
         _give_root_key(asked, paths)
-        with closing(_keyring(backup, asked, paths)) as keyring:
-            keyring.bury(stones)
+        if stones:
+            with closing(_keyring(backup, asked, paths)) as keyring:
+                keyring.bury(stones)
         # A crash before this line leaves a directory that is not initialised.
-        write_file(paths.data / "FORMAT", f"{FORMAT}\n".encode())
+        # It is the backup's own: an older one is upgraded afterwards, as the clinic itself would have been.
+        _copy(folder / "FORMAT", paths.data / "FORMAT", backup.manifest.files["FORMAT"], lambda _: None)
         for place in (paths.data, paths.data.parent):
             sync_folder(place)
     return Restored(backup, checked, time.monotonic() - began)

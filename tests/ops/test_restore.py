@@ -87,6 +87,19 @@ def test_the_root_key_may_be_put_in_its_place_beforehand(clinic: BackedUp) -> No
     assert {file.name for file in keys.iterdir()} == {"root.key", "keyring.db"}
 
 
+def test_a_backup_of_an_older_format_is_restored_as_that_and_upgraded_then(clinic: BackedUp, tmp_path: Path) -> None:
+    backup = copied(clinic.folder / "two", tmp_path / "older")
+    (backup / "FORMAT").write_text("wellkept-data/1\n")
+    reseal(backup)
+    data_of(clinic.restore(backup))
+    new = clinic.folder / "new"
+    assert (new / "FORMAT").read_text() == "wellkept-data/1\n"
+    assert "wellkept upgrade" in declare(clinic).stderr
+    assert run("upgrade", "--data", str(new), "--yes").exit_code == 0
+    data_of(declare(clinic))
+    assert names(new, **clinic.key_file) == names(clinic.data)
+
+
 def test_a_backup_of_a_restored_clinic_is_one(clinic: BackedUp) -> None:
     data_of(clinic.restore(clinic.folder / "one"))
     data_of(declare(clinic))
