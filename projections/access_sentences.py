@@ -96,6 +96,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "clinic.load": ("load records of another system", "loaded records of another system"),
     "views.rebuild": ("rebuild the views", "rebuilt the views"),
     "clock.declare": ("declare the clock right", "declared the clock right"),
+    "keys.turn": ("turn data keys", "turned data keys"),
 }
 """Action of the policy table → to do it, did it."""
 

@@ -105,6 +105,7 @@ NAMES_NO_CLIENT = frozenset(
         "log.entries",
         "log.witness",
         "clock.declare",
+        "keys.turn",
         "token.issue",
         "token.revoke",
         "clinic.found",
