@@ -111,6 +111,7 @@ NAMES_NO_CLIENT = frozenset(
         "clinic.found",
         "clinic.policy",
         "clinic.load",
+        "clinic.backup",
         "views.rebuild",
         "erasure.complete",
     }
