@@ -301,18 +301,15 @@ def open_clinic(
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
+        if not read_only:
+            _claim(provider, paths.keyring)
         require_keys(store, keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
-        signer: Signer | None = None
-        if not read_only:
-            # Where it cannot be written, nothing in it can be destroyed from here either.
-            with suppress(NotStored):
-                provider.claim(paths.keyring)
-            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
+        signer = None if read_only else Signer(store, state, deployment_id, clock_us, time.monotonic, told)
         turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
         erasing = Erasing(service, store, keyring, turn, partial(_alone, paths.keys), uuid.uuid4, told)
-        if not read_only:
+        if signer is not None:
             erasing.resume()
     except BaseException:
         store.close()
@@ -408,6 +405,13 @@ def require_keys(store: Store, keyring: Keyring) -> None:
     for entry in living.values():
         with suppress(Erased):
             keyring.by_id(entry.key_id, entry.stream, entry.key_class)
+
+
+def _claim(provider: KeyFileProvider, keyring: Path) -> None:
+    """Take the key file for this clinic alone, before anything could be destroyed in it."""
+    # Where it cannot be written, nothing in it can be destroyed from here either.
+    with suppress(NotStored):
+        provider.claim(keyring)
 
 
 @contextmanager
