@@ -40,7 +40,9 @@ def live(disk: Path, to: Path, command: list[str], *, cut_at: int | None, seed: 
     with PowerFs(mount, cut_at=cut_at, seed=seed) as power:
         power.load(disk)
         arguments = [sys.executable, *(part.replace("{disk}", str(mount)) for part in command)]
-        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             lines: list[str] = []
