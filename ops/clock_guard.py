@@ -6,7 +6,8 @@ Source: CRYPTO 3. The times of entries are evidence, so a clock that jumps must 
   more than five minutes behind the newest entry.
 - A person who looked at the clock declares it; from then on it counts from what it shows. What a clock that ran ahead
   left in the log is declared once, on disk beside the signer's keys, up to the newest entry of that moment.
-- A clock that is set right again needs no declaration.
+- A clock that is set right again needs no declaration. One that was behind at the start has dated nothing yet, so it is
+  taken, as a new start would take it, as soon as it is not behind any more.
 
 While it is stopped, nothing is stored, and so nothing is read either: readiness says `clock`.
 """
@@ -40,17 +41,20 @@ class ClockGuard:
         self._monotonic = monotonic
         self._declared = declared
         self._newest_us = 0
+        self._was_behind = False
         self._ahead_us = self._offset_us()
 
     def begin(self, newest_us: int) -> None:
         """Take note of the newest entry's time."""
         self._newest_us = 0 if newest_us <= self._declared_us() + DECLARED_US else newest_us
+        self._was_behind = self._behind()
 
     @property
     def jumped(self) -> bool:
         """Whether the clock shows a time that cannot be."""
-        now_us = self._wall_us()
-        behind = self._newest_us - now_us > JUMP_US
+        behind = self._behind()
+        if self._was_behind and not behind:
+            self._ahead_us, self._was_behind = self._offset_us(), False
         return behind or abs(self._offset_us() - self._ahead_us) > JUMP_US
 
     def __call__(self) -> int:
@@ -72,8 +76,16 @@ class ClockGuard:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._declared)
+        folder = os.open(self._declared.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
         self._ahead_us = self._offset_us()
         self.begin(newest_us)
+
+    def _behind(self) -> bool:
+        return self._newest_us - self._wall_us() > JUMP_US
 
     def _offset_us(self) -> int:
         return self._wall_us() - int(self._monotonic() * 1_000_000)

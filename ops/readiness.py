@@ -4,6 +4,8 @@ Source: CONTRACT (`/readyz`): ready when the log is writable, the keys open and 
 
 - `log`: the log does not take a batch. An empty one is tried: it takes the writer's turn and lock and adds nothing.
 - `space`: so little room is left that a batch would soon fail.
+- `disk`: the log's disk (SQLite) or that of the keys takes no new file durably. An empty batch would not notice, and a
+  load balancer that sends nobody here any more must learn when the disk is well again.
 - `clock`: the clock jumped and nobody declared it; nothing is written meanwhile.
 - `keys`: the clinic's key does not open.
 - `integrity`: since the start something stored was not what was written, or not what was signed. That stays until the
@@ -16,6 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ops.logging import alarm
 from ops.wiring import Clinic
@@ -25,6 +28,7 @@ from records.store.unit import Unit
 
 SPACE_BYTES = 32 << 20
 GOOD_SECONDS = 1.0
+_PROBE_BYTES = 4096
 _INTEGRITY = ("seal-broken", "http.integrity", "signer-stopped", "scrub-found")
 
 
@@ -62,6 +66,9 @@ class Readiness:
         system = os.statvfs(clinic.paths.data)
         if system.f_bavail * system.f_frsize < SPACE_BYTES:
             yield "space"
+        folders = [clinic.paths.keys, *([clinic.paths.data] if clinic.paths.database.exists() else [])]
+        if not all(map(_takes_a_file, folders)):
+            yield "disk"
         try:
             clinic.keyring.current(clinic.keyring.deployment_id, KeyClass.CLINIC)
         except WellkeptError:
@@ -70,3 +77,19 @@ class Readiness:
             clinic.store.commit(Unit())
         except WellkeptError:
             yield "log"
+
+
+def _takes_a_file(folder: Path) -> bool:
+    """Whether a new file reaches the disk. A crash here leaves it behind, empty or not; the next probe takes it away."""
+    probe = folder / ".probe"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, bytes(_PROBE_BYTES))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            probe.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True

@@ -251,6 +251,9 @@ class KeyFileProvider:
         keys = {number: _open_key(stored, self._sealing, number) for number, stored in content.keys.items()}
         if content.generation != max(keys, default=None) or any(len(key) != KEY_BYTES for key in keys.values()):
             raise KeyMissing("the key file holds no key of its generation, or one of another length")
+        if any(self._keys.get(number, key) != key for number, key in keys.items()):
+            # What was sealed under it would be lost with the right file's return.
+            raise KeyMissing("the key file was replaced by another one")
         self._keys, self.generation, self._stamp = keys, content.generation, stamp
 
     @contextmanager

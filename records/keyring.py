@@ -92,7 +92,7 @@ class Keyring:
         """Open the keyring.
 
         Raises:
-            KeyMissing: there is no keyring here, it is another clinic's, or one of an older version.
+            KeyMissing: there is no keyring here that can be read, it is another clinic's, or one of an older version.
         """
         if not path.exists():
             raise KeyMissing("there is no keyring")
@@ -104,11 +104,13 @@ class Keyring:
         self._lock = threading.RLock()
         self._leases: dict[bytes, tuple[DataKey, float]] = {}
         self._current: dict[tuple[UUID, int, int | None], tuple[DataKey, float]] = {}
-        self._connection = _connect(path)
-        row = self._connection.execute("SELECT deployment_id FROM deployment").fetchone()
-        if row is None or row[0] != deployment_id.bytes:
+        try:
+            self._connection = _connect(path)
+        except sqlite3.Error as error:
+            raise KeyMissing("the keyring cannot be read") from error
+        if self._select("SELECT deployment_id FROM deployment") != [(deployment_id.bytes,)]:
             raise KeyMissing("the keyring is another clinic's")
-        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tombstones'").fetchone():
+        if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'tombstones'"):
             raise KeyMissing("the keyring is of an older version: run `wellkept upgrade`")
 
     @staticmethod
@@ -160,18 +162,29 @@ class Keyring:
         Raises:
             Erased: the keys of one of them were destroyed; none was made.
             NotStored: the keyring cannot be written; none was made.
-            KeyProviderUnreachable: none was made.
+            KeyMissing: the provider does not answer, or is another clinic's; none was made.
         """
         with self._writing() as connection:
             buried = {scope for (scope,) in self._select("SELECT DISTINCT scope FROM tombstones")}
             for scope in scopes:
                 if scope.bytes in buried and self._is_erased(scope, key_class, version):
                     raise Erased("the client's key was destroyed")
-            generation = self._provider.generations()[-1]
+            generation = self._own_generation()
             asked = "SELECT 1 FROM data_keys WHERE scope = ? AND key_class = ? AND version = ?"
             for scope in scopes:
                 if connection.execute(asked, (scope.bytes, int(key_class), version)).fetchone() is None:
                     self._insert(generation, scope, key_class, version)
+
+    def _own_generation(self) -> int:
+        """Return the generation of new keys, once the provider opened the clinic's own key.
+
+        Under another's, which is there by mistake, a new key would be lost as soon as the right one is back.
+        """
+        generation = self._provider.generations()[-1]
+        asked = "SELECT * FROM data_keys WHERE scope = ? AND key_class = ? LIMIT 1"
+        for row in self._select(asked, (self.deployment_id.bytes, int(KeyClass.SERVICE))):
+            self._open(row)
+        return generation
 
     def _insert(self, generation: int, scope: UUID, key_class: KeyClass, version: int) -> bytes:
         """Store a new key within the transaction that read the generation; return its id."""
@@ -337,7 +350,7 @@ class Keyring:
             raise self._absent(scope, key_class, None)
         if rows[0][1] < 0:
             return rows[0][0], True
-        return self._insert(self._provider.generations()[-1], scope, key_class, -rows[-1][1] - 1), False
+        return self._insert(self._own_generation(), scope, key_class, -rows[-1][1] - 1), False
 
     @contextmanager
     def _turning(self) -> Iterator[None]:
@@ -385,14 +398,8 @@ class Keyring:
         key_id, scope, key_class, version, generation, wrapped = row
         name = _name(scope, key_class, version, key_id)
         secret = self._provider.unwrap(generation, self._context(generation, name), wrapped)
-        return (
-            target,
-            self._provider.wrap(self._context(target, name), secret, target),
-            key_id,
-            scope,
-            generation,
-            wrapped,
-        )
+        again = self._provider.wrap(self._context(target, name), secret, target)
+        return target, again, key_id, scope, generation, wrapped
 
     def check_opens(self, from_generation: int) -> int:
         """Open every data key of a generation or a newer one, from the disk; return how many those are.
