@@ -38,7 +38,7 @@ from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
 from records.erasing import Erasing
 from records.erasure_door import ErasureDoor
-from records.errors import Erased, LedgerMismatch
+from records.errors import Erased, LedgerMismatch, NotStored
 from records.event import StreamKind
 from records.generations import turn_generation
 from records.genesis import begin_log
@@ -306,6 +306,9 @@ def open_clinic(
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         if not read_only:
+            # Where it cannot be written, nothing in it can be destroyed from here either.
+            with suppress(NotStored):
+                provider.claim(paths.keyring)
             signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
         turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
         alone = partial(_alone, paths.keys / "erasing.lock")

@@ -45,7 +45,7 @@ CLIENTS = NAMED[:2]
 
 
 def read_views(clinic: StaffedClinic) -> dict[str, Any]:
-    """Return who the therapist is and what the clinic shows them of clients, as JSON; each reading is recorded."""
+    """Return who the therapist is and what they are shown of their clients, as plain JSON; each reading is recorded."""
     shown = {
         "therapist": clinic.staff[Role.THERAPIST].id,
         "clients": {
