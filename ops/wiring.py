@@ -298,21 +298,20 @@ def open_clinic(
     state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
     store = open_store(paths, database_url, read_only=read_only, still=still, clock_us=guard)
-    signer: Signer | None = None
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
         require_keys(store, keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
+        signer: Signer | None = None
         if not read_only:
             # Where it cannot be written, nothing in it can be destroyed from here either.
             with suppress(NotStored):
                 provider.claim(paths.keyring)
             signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
         turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
-        alone = partial(_alone, paths.keys / "erasing.lock")
-        erasing = Erasing(service, store, keyring, turn, alone, uuid.uuid4, told)
+        erasing = Erasing(service, store, keyring, turn, partial(_alone, paths.keys), uuid.uuid4, told)
         if not read_only:
             erasing.resume()
     except BaseException:
@@ -412,9 +411,9 @@ def require_keys(store: Store, keyring: Keyring) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Have the keys to oneself: one process and one thread at a time. The lock ends with the process."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _alone(keys: Path) -> Iterator[None]:
+    """Erase alone: one process and one thread at a time. The lock ends with the process."""
+    descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -97,7 +97,7 @@ def test_a_backup_of_an_older_format_is_restored_as_that_and_upgraded_then(clini
     assert "wellkept upgrade" in declare(clinic).stderr
     assert run("upgrade", "--data", str(new), "--yes").exit_code == 0
     data_of(declare(clinic))
-    assert names(new, **clinic.key_file) == names(clinic.data)
+    assert names(new) == names(clinic.data)
 
 
 def test_a_backup_of_a_restored_clinic_is_one(clinic: BackedUp) -> None:
