@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ops.data_format import NotInitialised
 from ops.wiring import open_clinic
-from tests.check import check_store
 from tests.doors import Doors
 from tests.faults.kill_rounds import Claims, hold
 from tests.faults.power_fs import PowerFs
