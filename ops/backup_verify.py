@@ -280,8 +280,8 @@ def _check_keys(backup: Backup, asked: Asked, keys: Path, verifier: Verifier) ->
 
 
 _NOTHING_OPENS = (
-    "no key of this keyring opens: the root key is another clinic's, or the root key was turned since (each erasure turns"
-    " it) and a newer copy of the keyring is needed"
+    "no key of this keyring opens: the root key is another clinic's, or was turned since (each erasure turns it), and a"
+    " newer copy of the keyring is needed"
 )
 
 
