@@ -57,6 +57,8 @@ def _add_tombstones(place: Place) -> None:
     deployment = uuid.UUID((place.data / "deployment").read_text().strip()).bytes
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as keyring:
+            # In SQLite's own mode the commit is the removal of the journal, which a power cut may undo.
+            keyring.execute("PRAGMA journal_mode = TRUNCATE")
             keyring.execute("PRAGMA synchronous = FULL")
             if keyring.execute("SELECT deployment_id FROM deployment").fetchall() != [(deployment,)]:
                 raise KeyMissing("the keyring is another clinic's")
