@@ -15,9 +15,14 @@ from records.errors import LedgerMismatch, NotStored
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error of SQLite says that the file is damaged."""
+    # An error of the binding itself, such as a closed connection, has no name.
+    return getattr(error, "sqlite_errorname", "").startswith(_DAMAGED)
+
+
 def told(error: sqlite3.Error, sentence: str) -> LedgerMismatch | NotStored:
     """Return what is raised for an error of SQLite; `sentence` says what could not be done."""
-    # An error of the binding itself, such as a closed connection, has no name.
-    if getattr(error, "sqlite_errorname", "").startswith(_DAMAGED):
+    if is_damage(error):
         return LedgerMismatch("the database file is damaged")
     return NotStored(sentence)
