@@ -1,8 +1,8 @@
 """A page of the database or of its journal that is cut off, garbled or lost: everything is there, or the start refuses.
 
 SQLite itself notices a torn journal and goes on without its end, so the signer's own state must say that something is
-missing. A page of the database that is damaged is told as such (3), at the start or by the reading that meets it, and by
-`wellkept verify`. Never is less shown than was signed, and nothing that is damaged is shown as if it were whole.
+missing. A page of the database that is damaged is told as such (3), at the start or by the reading that meets it, and
+by `wellkept verify`. Never is less shown than was signed, and nothing that is damaged is shown as if it were whole.
 """
 
 from __future__ import annotations
