@@ -121,9 +121,9 @@ def shows_all(clinic: Clinic, client: UUID, topics: list[str]) -> bool:
 
 
 def places(file: Path, first: int, step: int, sample: int | None) -> list[int]:
-    """Return where pages begin: all of them, or so many, with the last one among them."""
+    """Return where pages begin: all of them, or so many, with the first and the last among them."""
     found = list(range(first, file.stat().st_size - PAGE + 1, step))
-    return found if sample is None else [*random.Random(1).sample(found[:-1], sample - 1), found[-1]]
+    return found if sample is None else [found[0], *random.Random(1).sample(found[1:-1], sample - 2), found[-1]]
 
 
 def tear_everywhere(torn: Torn, folder: Path, sample: int | None) -> dict[str, dict[str, int]]:
