@@ -118,7 +118,9 @@ def _make(clinic: Clinic, places: Places, progress: Callable[[int, int], None]) 
             folder.mkdir(mode=0o700)
         # [1] a stopped signer's log is copied as it is; its verification says what is wrong
         if clinic.signer is not None and not clinic.signer.stopped:
-            clinic.signer.flush()
+            # A first turn that had much to follow leaves unsigned what was written meanwhile; the second has little.
+            for _ in range(2):
+                clinic.signer.flush()
         # [2] the events first
         _copy_log(clinic.paths.database, partial.events / DATABASE, progress)
         # [3] the keyring second: a key is durable there before an event needs it

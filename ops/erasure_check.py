@@ -65,20 +65,30 @@ class _Certificate(msgspec.Struct, frozen=True):
     genesis_body: str
 
 
+class ProvedKey(NamedTuple):
+    """A key that the log destroyed, and when (µs since 1970 UTC)."""
+
+    key_id: bytes
+    key_class: int
+    destroyed_us: int
+
+
 class Proved(NamedTuple):
     """What a certificate proves.
 
     Attributes:
+        erasure: the erasure's id, as the certificate says; no entry holds it.
         client: the client's id.
-        keys: how many keys were destroyed.
+        keys: the keys that were destroyed.
         destroyed_us: when the last of them was, by the log (µs since 1970 UTC).
         size: of the tree whose checkpoint covers it.
         origin: the log's name.
         pinned: the caller gave the fingerprint; without it anybody could have made the log.
     """
 
+    erasure: UUID
     client: UUID
-    keys: int
+    keys: tuple[ProvedKey, ...]
     destroyed_us: int
     size: int
     origin: str
@@ -116,7 +126,7 @@ def check_certificate(data: bytes, fingerprint: str | None) -> Proved:
         raise WrongGenesis("The certificate's genesis is not the beginning of the log.", 0)
     if not told.keys:
         raise Incomplete("The certificate names no key.", checkpoint.size)
-    last = 0
+    keys: list[ProvedKey] = []
     for key in told.keys:
         created = _proved(key.created, checkpoint.size, checkpoint.root)
         destroyed = _proved(key.destroyed, checkpoint.size, checkpoint.root)
@@ -125,9 +135,11 @@ def check_certificate(data: bytes, fingerprint: str | None) -> Proved:
             raise Malformed(f"Key {key.key_id} was not created and then destroyed.")
         if any((each.stream, each.key_id.hex()) != wanted for each in (created, destroyed)):
             raise Malformed(f"The entries of key {key.key_id} are of another key or another client.")
-        last = max(last, destroyed.at_us)
+        keys.append(ProvedKey(destroyed.key_id, destroyed.key_class, destroyed.at_us))
+    last = max(key.destroyed_us for key in keys)
     pinned = fingerprint is not None
-    return Proved(told.erasure.client, len(told.keys), last, checkpoint.size, checkpoint.origin, pinned)
+    whose = told.erasure.id, told.erasure.client
+    return Proved(*whose, tuple(keys), last, checkpoint.size, checkpoint.origin, pinned)
 
 
 class _Fields(NamedTuple):
@@ -135,6 +147,7 @@ class _Fields(NamedTuple):
     at_us: int
     stream: bytes
     key_id: bytes
+    key_class: int
     payload: bytes
 
 
@@ -144,7 +157,7 @@ def _proved(told: _Entry, size: int, root: bytes) -> _Fields:
     if len(entry) != ENTRY_BYTES:
         raise Malformed(f"Entry {told.index} of the certificate is not one of the log.")
     verify_inclusion(told.index, size, leaf_hash(entry), [_bytes(each) for each in told.hashes], root)
-    return _Fields(entry[7], int.from_bytes(entry[8:16], "big"), entry[16:32], entry[72:88], entry[93:125])
+    return _Fields(entry[7], int.from_bytes(entry[8:16], "big"), entry[16:32], entry[72:88], entry[88], entry[93:125])
 
 
 def _bytes(text: str) -> bytes:

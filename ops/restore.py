@@ -4,6 +4,9 @@ Source: CRYPTO 3, 6 and 7; decision 42.
 
 - The backup is verified first (`ops.backup_verify`), with its keys; what does not verify is not restored.
 - It goes into a new or empty directory only, and its keys into `<data>.keys/`, which may hold the root key already.
+- It gets a copy of the root key file, since two clinics that shared one would lose their keys by each other's erasures.
+- Erasures since the backup are done again: the keyring's tombstones tell of them, and certificates where the keyring is
+  as old as the backup. The log is made to say so at the first start (`records.erasing`).
 - FORMAT is written last: a crash before it leaves a directory that every command calls not initialised, and that the
   next restore refuses as not empty. Remove it and begin again.
 - The signer's keys are in no backup, so the restored clinic signs and serves nothing until the restore is declared with
@@ -21,7 +24,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -30,11 +33,15 @@ import msgspec
 
 from ops.backup_files import DATABASE, KEYRING, TABLES, AlteredBackup, FileFacts, copy_file, sync_folder, write_file
 from ops.backup_verify import Asked, Backup, Checked, Loss, Progress, check_backup, read_backup
+from ops.data_format import FORMAT, FORMATS, format_of, refuse_unknown
+from ops.erasure_check import check_certificate
 from ops.exits import CommandFailed, Exit
 from ops.live_log import open_tables
 from ops.live_views import check_views
 from ops.settings import Settings
 from ops.wiring import Paths
+from records.key_provider import KeyFileProvider
+from records.keyring import Keyring, Tombstone
 
 RESTORED = "restored.json"
 RESTORED_FORMAT = "wellkept-restored/1"
@@ -73,7 +80,9 @@ def known_size(data: Path) -> int:
         return 0
 
 
-def restore(folder: Path, keyring_folder: Path, to: Path, asked: Asked, progress: Progress) -> Restored:
+def restore(
+    folder: Path, keyring_folder: Path, to: Path, asked: Asked, progress: Progress, certificates: Path | None = None
+) -> Restored:
     """Verify a backup and restore it into a new place, durable when it returns.
 
     Args:
@@ -82,6 +91,7 @@ def restore(folder: Path, keyring_folder: Path, to: Path, asked: Asked, progress
         to: the data directory to make.
         asked: what the backup is held to; its root key file must be named.
         progress: told entries verified, then bytes copied.
+        certificates: a folder with certificates of erasures, `*.json`: the keys that they name are deleted.
 
     Raises:
         CommandFailed: the place is taken or has no room, or the keys are not at hand.
@@ -95,6 +105,10 @@ def restore(folder: Path, keyring_folder: Path, to: Path, asked: Asked, progress
             Exit.KEY_OR_PERMISSION,
             f"the root key is in no backup: put it at {paths.key_file}, or name it by WELLKEPT_KEY_FILE",
         )
+    if (found := format_of(folder)) not in FORMATS:
+        refuse_unknown(found)
+    if certificates is not None and found != FORMAT:
+        raise CommandFailed(Exit.FAILED, f"certificates are applied to a backup of the format {FORMAT} only")
     backup = read_backup(folder, keyring_folder)
     if backup.keyring is None:
         raise CommandFailed(
@@ -102,8 +116,18 @@ def restore(folder: Path, keyring_folder: Path, to: Path, asked: Asked, progress
         )
     _check_room(paths, backup)
     checked = check_backup(backup, asked, progress)
+    stones = _certified(certificates, backup.manifest.fingerprint)
     with _written(paths):
         _write(backup, checked.loss, paths, progress)
+        _give_root_key(asked, paths)
+        if stones:
+            with closing(_keyring(backup, asked, paths)) as keyring:
+                keyring.bury(stones)
+        # A crash before this line leaves a directory that is not initialised.
+        # It is the backup's own: an older one is upgraded afterwards, as the clinic itself would have been.
+        _copy(folder / "FORMAT", paths.data / "FORMAT", backup.manifest.files["FORMAT"], lambda _: None)
+        for place in (paths.data, paths.data.parent):
+            sync_folder(place)
     return Restored(backup, checked, time.monotonic() - began)
 
 
@@ -128,11 +152,35 @@ def _write(backup: Backup, loss: Loss | None, paths: Paths, progress: Progress) 
     )
     write_file(paths.data / RESTORED, msgspec.json.encode(told) + b"\n")
     sync_folder(paths.data)
-    # A crash before this line leaves a directory that is not initialised.
-    # It is the backup's own: an older one is upgraded afterwards, as the clinic itself would have been.
-    _copy(backup.folder / "FORMAT", paths.data / "FORMAT", files["FORMAT"], lambda _: None)
-    for folder in (paths.data, paths.data.parent):
-        sync_folder(folder)
+
+
+def _give_root_key(asked: Asked, paths: Paths) -> None:
+    """Give the restored clinic a root key file of its own: two clinics never share one."""
+    assert asked.key_file is not None
+    if not paths.key_file.exists():
+        copy_file(asked.key_file.resolve(), paths.key_file, lambda _: None)
+        sync_folder(paths.keys)
+
+
+def _keyring(backup: Backup, asked: Asked, paths: Paths) -> Keyring:
+    provider = KeyFileProvider(paths.key_file, asked.passphrase)
+    return Keyring(paths.keyring, backup.manifest.deployment, provider, time.monotonic)
+
+
+def _certified(folder: Path | None, fingerprint: str) -> list[Tombstone]:
+    """Return a tombstone for each key that a certificate of this log says was destroyed.
+
+    Raises:
+        VerificationError: a file is no certificate, does not hold, or is of another log.
+    """
+    found: list[Tombstone] = []
+    for file in [] if folder is None else sorted(folder.glob("*.json")):
+        proved = check_certificate(file.read_bytes(), fingerprint)
+        found += [
+            Tombstone(key.key_id, proved.client, key.key_class, 1, proved.erasure, key.destroyed_us)
+            for key in proved.keys
+        ]
+    return found
 
 
 def _copy(source: Path, target: Path, facts: FileFacts, told: Callable[[int], None]) -> None:
@@ -168,12 +216,15 @@ def _check_room(paths: Paths, backup: Backup) -> None:
 @contextmanager
 def _written(paths: Paths) -> Iterator[None]:
     """Leave nothing behind where it could not be written; what was there before stays."""
+    had_root_key = paths.key_file.exists()
     try:
         yield
     except BaseException as error:
         for file in (paths.data / "FORMAT", paths.data / RESTORED, paths.data / "deployment", paths.database):
             file.unlink(missing_ok=True)
         paths.keyring.unlink(missing_ok=True)
+        if not had_root_key:
+            paths.key_file.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CommandFailed(Exit.FAILED, "there is no room to restore into; nothing was kept") from error
         raise
@@ -217,7 +268,7 @@ def drill(
             data=Path(home) / "clinic",
             database_url=None,
             anchor=None,
-            key_file=None if asked.key_file is None else asked.key_file.absolute(),
+            key_file=None,
         )
         with open_tables(own) as tables:
             check_views(own, tables, restored.checked.verifier)

@@ -8,6 +8,8 @@ Source: decision 44; CRYPTO 6 (what the keyring keeps).
   process takes where it is free.
 - Each step is durable when it returns and may be done again: killed anywhere, the same command does the rest.
 - FORMAT names the next format last, by an atomic replacement: until then every command refuses the directory.
+- FORMAT is not believed alone: what its own format is made of is looked at too, and done where it is missing. An older
+  copy of the keyring may have been put back.
 - Steps are frozen text. They call nothing that a later version may change: not the schema of today, and not the classes
   that read it. A step that was released is never altered.
 
@@ -40,10 +42,14 @@ class Place(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One change; `run` may be called again after it was interrupted anywhere, and is durable when it returns."""
+    """One change; `run` may be called again after it was interrupted anywhere, and is durable when it returns.
+
+    `is_done` changes no byte, and is only asked in the format that the step leads to.
+    """
 
     says: str
     run: Callable[[Place], None]
+    is_done: Callable[[Place], bool]
 
 
 def _add_tombstones(place: Place) -> None:
@@ -57,7 +63,7 @@ def _add_tombstones(place: Place) -> None:
     deployment = uuid.UUID((place.data / "deployment").read_text().strip()).bytes
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as keyring:
-            # In SQLite's own mode the commit is the removal of the journal, which a power cut may undo.
+            # A journal that were removed instead could come back after a power cut, and take the table away again.
             keyring.execute("PRAGMA journal_mode = TRUNCATE")
             keyring.execute("PRAGMA synchronous = FULL")
             if keyring.execute("SELECT deployment_id FROM deployment").fetchall() != [(deployment,)]:
@@ -70,27 +76,51 @@ def _add_tombstones(place: Place) -> None:
         raise NotStored("the keyring holds a table `tombstones` that Wellkept did not make")
 
 
+def _has_tombstones(place: Place) -> bool:
+    path = (place.keys / "keyring.db").absolute()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as keyring:
+            return bool(keyring.execute("SELECT 1 FROM sqlite_master WHERE name = 'tombstones'").fetchall())
+    except sqlite3.Error:
+        # Not there, no keyring, or to be recovered first: whoever does the step is told which.
+        return False
+
+
 _TOMBSTONES = (
     "CREATE TABLE IF NOT EXISTS tombstones (key_id BLOB PRIMARY KEY, scope BLOB NOT NULL, key_class INTEGER NOT NULL,"
     " version INTEGER NOT NULL, erasure BLOB NOT NULL, destroyed_us INTEGER NOT NULL) WITHOUT ROWID"
 )
 
 STEPS: Mapping[str, tuple[Step, ...]] = {
-    "wellkept-data/1": (Step("give the keyring its table of destroyed keys (tombstones)", _add_tombstones),),
+    "wellkept-data/1": (
+        Step("give the keyring its table of destroyed keys (tombstones)", _add_tombstones, _has_tombstones),
+    ),
 }
 """Older format → what leads from it to the next one in `FORMATS`."""
 
 
-def steps_from(found: str) -> list[tuple[str, tuple[Step, ...]]]:
-    """Return (the format reached, its steps) for each format on the way to this version's; empty where it is reached.
+def steps_missing(settings: Settings) -> list[tuple[str, tuple[Step, ...]]]:
+    """Return (the format reached, its steps) for what leads to this version's format; empty where nothing is missing.
 
     Raises:
-        NotInitialised: the format is none that was released.
+        NotInitialised: there is no clinic here, or one of a format that was never released.
     """
+    return _steps_missing(_place(settings))
+
+
+def _steps_missing(place: Place) -> list[tuple[str, tuple[Step, ...]]]:
+    found = format_of(place.data)
     if found not in FORMATS:
         refuse_unknown(found)
-    place = FORMATS.index(found)
-    return [(reached, STEPS[before]) for before, reached in zip(FORMATS[place:], FORMATS[place + 1 :], strict=False)]
+    here = FORMATS.index(found)
+    way = [(reached, STEPS[before]) for before, reached in zip(FORMATS[here:], FORMATS[here + 1 :], strict=False)]
+    made = STEPS[FORMATS[here - 1]] if here else ()
+    undone = tuple(step for step in made if not step.is_done(place))
+    return [(found, undone), *way] if undone else way
+
+
+def _place(settings: Settings) -> Place:
+    return Place(settings.data, settings.data.with_name(settings.data.name + ".keys"), settings.database_url)
 
 
 def upgrade(settings: Settings, told: Callable[[str], None]) -> tuple[str, str]:
@@ -104,15 +134,16 @@ def upgrade(settings: Settings, told: Callable[[str], None]) -> tuple[str, str]:
         NotInitialised: there is no clinic here, or one of a newer or unknown format.
         ClinicLocked: the clinic is served, or another upgrade runs.
         KeyMissing: there is no keyring, or another clinic's.
-        NotStored: a step could not be done; the ones before it stand, and the format is still the older one.
+        NotStored: a step could not be done; the ones before it stand, and the format is still the older one. Or the log
+            is not where the settings say.
     """
-    keys = settings.data.with_name(settings.data.name + ".keys")
-    place = Place(settings.data, keys, settings.database_url)
+    place = _place(settings)
     before = format_of(place.data)
-    steps_from(before)
+    # Before the lock, which would be made in a directory that is none of ours.
+    _steps_missing(place)
     with _locked(place):
         # Anew: another upgrade may have ended between the two.
-        for reached, steps in steps_from(format_of(place.data)):
+        for reached, steps in _steps_missing(place):
             for step in steps:
                 told(step.says)
                 step.run(place)
@@ -124,14 +155,19 @@ def upgrade(settings: Settings, told: Callable[[str], None]) -> tuple[str, str]:
 @contextmanager
 def _locked(place: Place) -> Iterator[None]:
     """Keep everybody out who would serve the clinic; the lock ends with the process."""
+    has_log = (place.data / "records.db").exists()
+    if has_log and place.database_url is not None:
+        # The lock of one database keeps nobody out who serves from the other.
+        raise NotStored("the log is in the data directory, and WELLKEPT_DATABASE_URL names another")
     if place.database_url is not None:
         with _leading(place.database_url):
             yield
         return
-    if not (place.data / "records.db").exists():
-        raise NotStored("there is no database")
+    if not has_log:
+        raise NotStored("there is no database; for one in PostgreSQL set WELLKEPT_DATABASE_URL")
     descriptor = os.open(place.data / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        _leave_to_owner(descriptor, place.data)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -163,6 +199,7 @@ def _write_format(data: Path, reached: str) -> None:
     beside = data / "FORMAT.new"
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        _leave_to_owner(descriptor, data)
         file.write(reached + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -173,3 +210,10 @@ def _write_format(data: Path, reached: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _leave_to_owner(descriptor: int, data: Path) -> None:
+    """Give a file to whoever owns FORMAT: what root upgrades, the service's own user must open afterwards."""
+    if os.geteuid() == 0:
+        owner = (data / "FORMAT").stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -38,7 +38,7 @@ from records.drafts import Drafts
 from records.emergency_door import EmergencyDoor
 from records.erasing import Erasing
 from records.erasure_door import ErasureDoor
-from records.errors import Erased, LedgerMismatch
+from records.errors import Erased, LedgerMismatch, NotStored
 from records.event import StreamKind
 from records.generations import turn_generation
 from records.genesis import begin_log
@@ -302,19 +302,18 @@ def open_clinic(
     state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
     store = open_store(paths, database_url, read_only=read_only, still=still, clock_us=guard)
-    signer: Signer | None = None
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
         require_keys(store, keyring)
+        if not read_only:
+            _claim(provider, paths.keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
-        if not read_only:
-            signer = Signer(store, state, deployment_id, clock_us, time.monotonic, told)
+        signer = None if read_only else Signer(store, state, deployment_id, clock_us, time.monotonic, told)
         turn = partial(turn_generation, provider, keyring, state, destroy_old=True)
-        alone = partial(_alone, paths.keys / "erasing.lock")
-        erasing = Erasing(service, store, keyring, turn, alone, uuid.uuid4, told)
-        if not read_only:
+        erasing = Erasing(service, store, keyring, turn, partial(_alone, paths.keys), uuid.uuid4, told)
+        if signer is not None:
             erasing.resume()
     except BaseException:
         store.close()
@@ -412,10 +411,17 @@ def require_keys(store: Store, keyring: Keyring) -> None:
             keyring.by_id(entry.key_id, entry.stream, entry.key_class)
 
 
+def _claim(provider: KeyFileProvider, keyring: Path) -> None:
+    """Take the key file for this clinic alone, once it opened its keys and before any could be destroyed in it."""
+    # Where it cannot be written, nothing in it can be destroyed from here either.
+    with suppress(NotStored):
+        provider.claim(keyring)
+
+
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Have the keys to oneself: one process and one thread at a time. The lock ends with the process."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _alone(keys: Path) -> Iterator[None]:
+    """Erase alone: one process and one thread at a time. The lock ends with the process."""
+    descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -94,8 +94,10 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "clinic.found": ("found the clinic", "founded the clinic"),
     "clinic.policy": ("change the policy", "changed the policy"),
     "clinic.load": ("load records of another system", "loaded records of another system"),
+    "clinic.backup": ("back up the clinic", "backed up the clinic"),
     "views.rebuild": ("rebuild the views", "rebuilt the views"),
     "clock.declare": ("declare the clock right", "declared the clock right"),
+    "keys.turn": ("turn data keys", "turned data keys"),
 }
 """Action of the policy table → to do it, did it."""
 

@@ -41,7 +41,7 @@ PROFILES = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit
 BALP_TYPES = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 DECISIONS = "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType"
 
-SEARCHES = frozenset({"client.list", "caseload.view", "audit.view", "account.list"})
+SEARCHES = frozenset({"client.list", "caseload.view", "audit.view", "account.list", "retention.due"})
 READINGS = frozenset(action for action, row in TABLE.items() if any(grant.purposes for grant in row.values()))
 BY_ROLE = frozenset({"role", "relation", "purpose"})
 CONSENT_MISSING = "consent-missing"

@@ -105,11 +105,13 @@ NAMES_NO_CLIENT = frozenset(
         "log.entries",
         "log.witness",
         "clock.declare",
+        "keys.turn",
         "token.issue",
         "token.revoke",
         "clinic.found",
         "clinic.policy",
         "clinic.load",
+        "clinic.backup",
         "views.rebuild",
         "erasure.complete",
     }

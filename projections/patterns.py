@@ -27,6 +27,7 @@ from records.access import AccessRecorded
 from records.actors import Relation
 from records.clinic_policy import ClinicPolicy
 from records.event import Recorded
+from records.policy import TOLD_WHEN_DONE
 
 # --- what rules look at
 
@@ -83,16 +84,21 @@ class Treated(NamedTuple):
 People = Mapping[str, Person]
 Clients = Mapping[UUID, Treated]
 
-SHOWS_MANY = frozenset({"client.list", "caseload.view", "audit.view", "review.list", "review.view"})
+SHOWS_MANY = frozenset({"client.list", "caseload.view", "audit.view", "review.list", "review.view", "retention.due"})
 """Readings that show many clients at once; each client has an entry all the same."""
 WINDOW = timedelta(hours=1)
 _ATTEMPTS = ("relation", "role")
 
 
 def reading_of(recorded: Recorded) -> Reading | None:
-    """Return what an entry says about opening one record; None for lists, and for refusals that tell no attempt."""
+    """Return what an entry says about opening one record.
+
+    None for lists, for changes that were done, and for refusals that tell no attempt.
+    """
     event = recorded.event
     if not isinstance(event, AccessRecorded) or event.client_id is None or event.action in SHOWS_MANY:
+        return None
+    if event.action in TOLD_WHEN_DONE and event.outcome != "deny":
         return None
     refused = event.reason if event.outcome == "deny" else None
     if event.outcome == "deny" and refused not in _ATTEMPTS:

@@ -134,9 +134,12 @@ class Erasing:
                 return False
             self._store.commit(Unit(fences=(client_id,)))
             self._step("fenced")
+            held = list(self._keyring.held())
             stones = self._keyring.destroy(client_id, erasure_id, to_microseconds(self._service.now()))
             self._step("keys-destroyed")
-            generation = self._turn()
+            # What the keyring remembers and the log does not was destroyed and turned elsewhere; here nothing is left.
+            restored = known is None and not any(key.scope == client_id for key in held)
+            generation = max(key.generation for key in held) if restored else self._turn()
             self._step("generation-turned")
             for forget in self._service.forgetters:
                 forget(client_id)

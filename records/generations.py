@@ -28,7 +28,7 @@ from records.signer_state import SignerState
 def turn_generation(provider: KeyProvider, keyring: Keyring, state: SignerState | None, *, destroy_old: bool) -> int:
     """Wrap every key under a new generation, and return its number.
 
-    Costs about 5 s for 100,000 data keys; other processes read and write meanwhile.
+    Costs about 10 s for 100,000 data keys; other processes read and write meanwhile.
 
     Args:
         provider: holds the generations.

@@ -80,11 +80,19 @@ class KeyProvider(Protocol):
         """
 
 
-class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
+class _Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which keyring this key file serves; `file` is its own place, since a copy of it serves nobody yet."""
+
+    file: str
+    keyring: str
+
+
+class _KeyFile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     format: str
     generation: int
     keys: dict[int, bytes]
     salt: bytes | None = None
+    claim: _Claim | None = None
 
 
 _FORMAT = "wellkept-key-file/1"
@@ -199,6 +207,26 @@ class KeyFileProvider:
             if len(kept) < len(content.keys):
                 content.keys = kept
                 self._replace(content)
+
+    def claim(self, keyring: Path) -> None:
+        """Take the file for one keyring. Two that share a file would lose their keys by each other's erasures.
+
+        The keyring that had it before may be gone: a clinic can be moved. A copy of the file is nobody's.
+
+        Raises:
+            KeyMissing: it serves another keyring, which is still there.
+            NotStored: the file cannot be written, so nothing in it can be destroyed from here either.
+        """
+        wanted = _Claim(str(self._path.resolve()), str(keyring.resolve()))
+        with self._alone():
+            content = self._read_again()
+            had = content.claim
+            if had == wanted:
+                return
+            if had is not None and had.file == wanted.file and Path(had.keyring).exists():
+                raise KeyMissing(f"the key file serves the keyring {had.keyring}: give this clinic a copy of its own")
+            content.claim = wanted
+            self._replace(content)
 
     def _key(self, generation: int) -> bytes:
         if generation not in self._keys:

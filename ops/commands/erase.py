@@ -106,14 +106,14 @@ def check(context: click.Context, file: Path, genesis: str | None, as_json: bool
     except VerificationError as error:
         raise CommandFailed(Exit.INTEGRITY, str(error)) from error
     at = datetime.fromtimestamp(proved.destroyed_us / 1_000_000, UTC)
-    keys = "the key" if proved.keys == 1 else f"{proved.keys} keys"
+    keys = "the key" if len(proved.keys) == 1 else f"{len(proved.keys)} keys"
     said = f"The log destroyed {keys} of client {proved.client} on {at:%d %B %Y at %H:%M:%S} UTC."
     if not proved.pinned:
         said += " But nobody said whose log that is: give the fingerprint of its genesis."
     told = {
         "status": "proved" if proved.pinned else "unpinned",
         "client": proved.client,
-        "keys": proved.keys,
+        "keys": [key.key_id.hex() for key in proved.keys],
         "destroyed_at": at,
         "size": proved.size,
         "origin": proved.origin,

@@ -113,6 +113,8 @@ def rotate(
 
 def _rotate_keyring(settings: Settings, destroy_old: bool, as_json: bool) -> None:
     with _opened(settings) as keys:
+        # What is destroyed in a key file that another clinic uses, too, would be lost to that one.
+        keys.provider.claim(Paths(settings.data).keyring)
         before = keys.provider.generations()
         if destroy_old and len(before) > 1:
             # What was turned before, and copied since, is only brought to its end.

@@ -35,6 +35,11 @@ from ops.terminal import data_option, json_option, pass_settings, progress_bar, 
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that was kept outside; may be given several times. An anchor is looked at in any case.",
 )
+@click.option(
+    "--certificates",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with certificates of erasures, *.json: what they name stays erased, however old the keyring is.",
+)
 @click.option("--drill", "only_drill", is_flag=True, help="Restore into a temporary place, compare all, and remove it.")
 @click.option(
     "--drill-in",
@@ -50,6 +55,7 @@ def command(
     keyring: Path | None,
     genesis: str | None,
     checkpoints: tuple[Path, ...],
+    certificates: Path | None,
     only_drill: bool,
     drill_in: Path | None,
     as_json: bool,
@@ -62,6 +68,8 @@ def command(
 
     if only_drill and to is not None:
         raise click.UsageError("A drill restores into no place of yours: leave DATA out.")
+    if certificates is not None and only_drill:
+        raise click.UsageError("--certificates goes with a restore, not with a drill.")
     if drill_in is not None and not only_drill:
         raise click.UsageError("--drill-in goes with --drill.")
     if to is None and not only_drill and settings.source("DATA") == "default":
@@ -75,7 +83,8 @@ def command(
                 drilled = drill(settings, backup, keyring_folder, drill_in, asked, progress)
                 put_restored(drilled.restored, None, drilled.views_seconds, as_json)
             else:
-                put_restored(restore(backup, keyring_folder, data, asked, progress), data, None, as_json)
+                restored = restore(backup, keyring_folder, data, asked, progress, certificates)
+                put_restored(restored, data, None, as_json)
     except VerificationError as error:
         raise CommandFailed(Exit.INTEGRITY, f"the backup was not restored: {error}") from error
 

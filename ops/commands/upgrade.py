@@ -23,17 +23,20 @@ from ops.terminal import confirm, data_option, json_option, pass_settings, put, 
 def command(settings: Settings, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Upgrade the data directory to the format of this version. Make a backup first: there is no way back."""
     from ops.data_format import FORMAT, format_of
-    from ops.upgrade import steps_from, upgrade
+    from ops.upgrade import steps_missing, upgrade
 
     before = format_of(settings.data)
-    listed = [step.says for _, steps in steps_from(before) for step in steps]
-    if not dry_run and before != FORMAT:
+    listed = [step.says for _, steps in steps_missing(settings) for step in steps]
+    if listed:
+        say("First have a copy of the data directory, its keys and its database: there is no way back but that.")
+    if listed and not dry_run:
         for each in listed:
             say(f"to do: {each}")
-        confirm(f"Upgrade from {before} to {FORMAT}? There is no way back but a backup.", yes)
+        confirm(f"Upgrade from {before} to {FORMAT}?", yes)
         upgrade(settings, lambda step: say(f"now: {step}"))
     after = format_of(settings.data)
-    text = f"{before} → {after}" if before != after else f"{after} (nothing was changed)"
+    done = bool(listed) and not dry_run
+    text = f"{before} → {after}" if done else f"{after} (nothing was changed)"
     put({"from": before, "format": after, "to": FORMAT, "steps": listed}, as_json, "\n".join([text, *listed]))
-    if after == FORMAT and before != FORMAT:
+    if done:
         say("Next: wellkept verify, wellkept doctor, and a new backup of data and keys.")

@@ -48,7 +48,7 @@ def names(data: Path, **environment: str) -> list[str]:
 
 def declare(clinic: BackedUp, *more: str, **environment: str) -> Any:
     arguments = ("declare-restore", "--data", str(clinic.folder / "new"), "--json", "--recovery-key-file")
-    return run(*arguments, str(clinic.paper), *more, **{**clinic.key_file, **environment})
+    return run(*arguments, str(clinic.paper), *more, **environment)
 
 
 def entries(backup: Path) -> int:
@@ -66,13 +66,13 @@ def test_a_restored_clinic_serves_again_once_it_is_declared(clinic: BackedUp) ->
     for folder in (new, clinic.folder / "new.keys"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
-    assert run("user", "list", "--data", str(new), **clinic.key_file).exit_code == 6, "nothing signs yet"
+    assert run("user", "list", "--data", str(new)).exit_code == 6, "nothing signs yet"
     declared = data_of(declare(clinic))
     assert declared == {"index": entries(clinic.folder / "two"), "known_size": entries(clinic.folder / "two")}
-    assert names(new, **clinic.key_file) == names(clinic.data)
-    verified = run("verify", "--data", str(new), "--genesis", clinic.fingerprint, "--json", **clinic.key_file)
+    assert names(new) == names(clinic.data)
+    verified = run("verify", "--data", str(new), "--genesis", clinic.fingerprint, "--json")
     assert (verified.exit_code, json.loads(verified.stdout)["status"]) == (0, "restored")
-    with served(new, **clinic.key_file) as service:
+    with served(new) as service:
         assert service.request("/readyz")[0] == 200
 
 
@@ -97,15 +97,13 @@ def test_a_backup_of_an_older_format_is_restored_as_that_and_upgraded_then(clini
     assert "wellkept upgrade" in declare(clinic).stderr
     assert run("upgrade", "--data", str(new), "--yes").exit_code == 0
     data_of(declare(clinic))
-    assert names(new, **clinic.key_file) == names(clinic.data)
+    assert names(new) == names(clinic.data)
 
 
 def test_a_backup_of_a_restored_clinic_is_one(clinic: BackedUp) -> None:
     data_of(clinic.restore(clinic.folder / "one"))
     data_of(declare(clinic))
-    data_of(
-        run("backup", str(clinic.folder / "new2"), "--data", str(clinic.folder / "new"), "--json", **clinic.key_file)
-    )
+    data_of(run("backup", str(clinic.folder / "new2"), "--data", str(clinic.folder / "new"), "--json"))
     told = data_of(clinic.restore(clinic.folder / "new2", "--genesis", clinic.fingerprint, to="new3"))
     assert told["status"] == "restored"
 
@@ -123,7 +121,7 @@ def test_it_says_what_lies_between_the_backup_and_the_newest_known_checkpoint(cl
     # Whoever declares need not repeat the size.
     assert data_of(declare(clinic))["known_size"] == two
     later = ("--checkpoint", str(clinic.folder / "kept"), "--genesis", clinic.fingerprint, "--json")
-    verified = run("verify", "--data", str(clinic.folder / "new"), *later, **clinic.key_file)
+    verified = run("verify", "--data", str(clinic.folder / "new"), *later)
     assert (verified.exit_code, json.loads(verified.stdout)["status"]) == (0, "restored")
 
 
@@ -150,9 +148,9 @@ def test_an_anchor_counts_and_refuses_to_serve_until_the_declaration(clinic: Bac
     anchored = {"WELLKEPT_ANCHOR": str(tmp_path)}
     told = data_of(clinic.restore(clinic.folder / "one", **anchored))
     assert told["lost"]["known_size"] == entries(clinic.folder / "two")
-    assert run("user", "list", "--data", str(clinic.folder / "new"), **clinic.key_file, **anchored).exit_code == 6
+    assert run("user", "list", "--data", str(clinic.folder / "new"), **anchored).exit_code == 6
     assert data_of(declare(clinic, **anchored))["known_size"] == entries(clinic.folder / "two")
-    assert names(clinic.folder / "new", **clinic.key_file, **anchored)
+    assert names(clinic.folder / "new", **anchored)
 
 
 def test_verify_says_that_a_backup_is_older(clinic: BackedUp) -> None:
@@ -177,7 +175,7 @@ def test_a_keyring_older_than_the_log_is_a_loss_by_name(clinic: BackedUp) -> Non
 def test_a_keyring_newer_than_the_log_is_fine(clinic: BackedUp) -> None:
     data_of(clinic.restore(clinic.folder / "one", "--keyring", str(clinic.folder / "two.keys")))
     data_of(declare(clinic))
-    assert names(clinic.folder / "new", **clinic.key_file)
+    assert names(clinic.folder / "new")
 
 
 def test_without_its_keys_it_is_not_restored(clinic: BackedUp, tmp_path: Path) -> None:

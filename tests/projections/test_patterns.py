@@ -29,6 +29,7 @@ from projections.patterns import (
 from records.access import AccessRecorded
 from records.clinic_policy import ClinicPolicy
 from records.event import Recorded
+from records.policy import TOLD_WHEN_DONE
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LONDON = ZoneInfo("Europe/London")
@@ -75,6 +76,8 @@ def entry(**facts: object) -> Recorded:
         ({"outcome": "deny", "reason": "consent-missing", "action": "session.book"}, False),
         ({"client_id": None}, False),
         *(({"action": action}, False) for action in sorted(SHOWS_MANY)),
+        *(({"action": action}, False) for action in sorted(TOLD_WHEN_DONE)),
+        ({"action": "legal_hold.place", "outcome": "deny", "reason": "role"}, True),
     ],
 )
 def test_what_opens_one_record_is_a_reading(facts: dict[str, object], counts: bool) -> None:

@@ -53,6 +53,7 @@ clinic.found              operator:any
 clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
 clock.declare             administrator:any operator:any
+keys.turn                 administrator:any operator:any
 consent.error             therapist:team
 consent.record            therapist:team
 consent.withdraw          therapist:team
