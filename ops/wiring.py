@@ -187,12 +187,14 @@ def found(
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last.
+    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last, when all else
+    is on the disk, by its bytes and by its names.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
     """
     paths = Paths(data)
+    new = [folder for folder in (data.absolute(), *data.absolute().parents) if not folder.exists()]
     for folder in (paths.data, paths.keys):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -233,6 +235,8 @@ def found(
     finally:
         store.close()
         keyring.close()
+    for folder in (paths.signer, paths.keys, paths.data, data.absolute().parent, *(each.parent for each in new)):
+        _sync(folder)
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
 
@@ -301,9 +305,9 @@ def open_clinic(
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
+        require_keys(store, keyring)
         if not read_only:
             _claim(provider, paths.keyring)
-        require_keys(store, keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         signer = None if read_only else Signer(store, state, deployment_id, clock_us, time.monotonic, told)
@@ -408,7 +412,7 @@ def require_keys(store: Store, keyring: Keyring) -> None:
 
 
 def _claim(provider: KeyFileProvider, keyring: Path) -> None:
-    """Take the key file for this clinic alone, before anything could be destroyed in it."""
+    """Take the key file for this clinic alone, once it opened its keys and before any could be destroyed in it."""
     # Where it cannot be written, nothing in it can be destroyed from here either.
     with suppress(NotStored):
         provider.claim(keyring)
@@ -435,6 +439,13 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
