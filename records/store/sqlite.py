@@ -2,7 +2,8 @@
 
 Source: DESIGN (Store); the SQLite documentation on WAL and on transactions.
 
-- All writing and checkpointing is done on one connection of ours; readers are read-only connections.
+- All writing and checkpointing is done on one connection of ours, but for the truncation of the journal after a purge;
+  readers are read-only connections.
 - The ledger index is the position that everything follows; rowids prove nothing and are used only for the read-back.
 - An advisory lock on the data directory keeps a second writing process out.
 - A crash before COMMIT returns leaves nothing or the whole batch: SQLite's own recovery decides, and it never leaves a
@@ -28,13 +29,14 @@ from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnkno
 from records.ledger import chain_key, decode_entry, entry_hash
 from records.store import Store
 from records.store.audit_where import where_audited
-from records.store.batch import Plan, named_streams
+from records.store.batch import Plan, named_purges, named_streams
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
 from records.store.sqlite_damage import told
 from records.store.sqlite_fences import close_streams, fenced_streams
 from records.store.sqlite_proofs import insert_bodies, read_back, write_proofs
+from records.store.sqlite_purge import standing_rows, truncate_journal, write_purges
 from records.store.sqlite_rows import CACHED_STATEMENTS, insert_rows, select_in
 from records.store.stream_ends import StreamEnds
 from records.store.unit import (
@@ -155,6 +157,12 @@ class SqliteStore(Store):
             raise NotStored("this store was opened for reading")
         return self._group.commit(unit)
 
+    def sweep(self) -> bool:
+        """Truncate the journal; see `Store.sweep`."""
+        if self._writer is None:
+            raise NotStored("this store was opened for reading")
+        return truncate_journal(self._path, BUSY_TIMEOUT_SECONDS)
+
     def _write_batch(self, units: Sequence[Unit]) -> Sequence[Committed | WellkeptError]:
         writer = self._writer
         if writer is None:
@@ -193,7 +201,8 @@ class SqliteStore(Store):
             heads[stream] = self._ends.get(stream) or _stream_head(writer, stream)
         keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
         known = {row[0]: _idempotency_row(row) for row in select_in(writer, f"{_KNOWN} IN", keys)}
-        plan = Plan(self._committed, heads, known, self._now_us(), self._fenced)
+        standing = standing_rows(writer, named_purges(units))
+        plan = Plan(self._committed, heads, known, self._now_us(), self._fenced, standing)
         for unit in units:
             plan.add(unit)
         return plan
@@ -225,6 +234,7 @@ class SqliteStore(Store):
                 [(d.place, d.row_id.bytes) for d in plan.deletes],
             )
         close_streams(writer, plan)
+        write_purges(writer, plan)
         for audit in plan.audits:
             if audit.restart:
                 writer.execute("DELETE FROM audit_index")
