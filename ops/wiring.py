@@ -420,8 +420,15 @@ def _claim(provider: KeyFileProvider, keyring: Path) -> None:
 
 @contextmanager
 def _alone(keys: Path) -> Iterator[None]:
-    """Erase alone: one process and one thread at a time. The lock ends with the process."""
-    descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Erase alone: one process and one thread at a time. The lock ends with the process.
+
+    Raises:
+        NotStored: the directory of the keys is not there, or cannot be written.
+    """
+    try:
+        descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise NotStored("the directory of the keys cannot be written") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

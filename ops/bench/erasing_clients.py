@@ -1,4 +1,4 @@
-"""Erasing over HTTP: from sending the approval to the answer, which comes when the keys are destroyed and the log says so.
+"""Erasing over HTTP: from sending the approval to the answer, when the keys are destroyed and the log says so.
 
 - The client who is erased has 1,500 events, and its record is in the memory of the service, as that of a client whose
   erasure is being decided is. Beside it stand 2,000 other clients, whose keys are all wrapped anew.

@@ -21,9 +21,11 @@ from projections.client_view import CLIENT_VIEW
 from records.actors import Purpose, Role
 from records.errors import Erased
 from records.ledger import Kind, decode_entry
+from tests.clinic import make_clinic
 from tests.faults.power_fs import PowerFs
 from tests.faults.test_failing_disk import PATIENCE_SECONDS, ServedDisk
 from tests.ops.running import Served, run
+from tests.records.test_erasing import approved, require_gone, told
 
 CLIENTS = 12
 
@@ -203,3 +205,16 @@ def test_a_disk_that_fills_up_at_any_byte_approves_it_or_does_not(disk: ErasingD
     disk.wait_until_completed(disk.clients)
     disk.wait_until_ready()
     disk.hold(disk.clients)
+
+
+def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path / "clinic")
+    erasure = approved(clinic, told(clinic))
+    keys = clinic.opened.paths.keys
+    away = keys.rename(keys.with_name("away"))
+    assert not clinic.opened.erasing.attempt(erasure)
+    assert clinic.alarms == [("erasure-delayed", {"erasure": str(erasure.erasure_id), "error": "NotStored"})]
+    away.rename(keys)
+    assert clinic.opened.erasing.attempt(erasure)
+    require_gone(clinic, erasure)
+    clinic.close()
