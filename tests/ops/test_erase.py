@@ -145,6 +145,9 @@ def test_a_purge_takes_the_ciphertext_and_the_log_verifies(watched: Watched, era
     pieces = ciphertext(watched)
     assert all(piece in bytes_of(watched.data) for piece in pieces)
     paper = certificate(watched, erased)
+    said = data_of(watched.run("erase", "purge", erased, "--dry-run", "--json"))
+    assert said == {"id": erased, "client": str(watched.client), "left": len(pieces) // 2}
+    assert all(piece in bytes_of(watched.data) for piece in pieces)
     done = data_of(watched.run("erase", "purge", erased, "--yes", "--json", by="officer"))
     count = len(pieces) // 2
     assert done == {"id": erased, "client": str(watched.client), "now": count, "total": count, "swept": True}
@@ -153,6 +156,7 @@ def test_a_purge_takes_the_ciphertext_and_the_log_verifies(watched: Watched, era
     assert again.exit_code == 0, again.stderr
     assert f"0 events purged now, {count} in all." in again.stderr
     assert "Backups" in again.stderr
+    assert data_of(watched.run("erase", "purge", erased, "--dry-run", "--json"))["left"] == 0
     assert watched.run("doctor").exit_code == 0
     # What was proved before is proved still, and so is what is written now.
     check_certificate(json.dumps(paper).encode(), fingerprint(watched))
@@ -170,6 +174,7 @@ def test_a_purge_is_refused_in_words(watched: Watched) -> None:
     refused = watched.run("erase", "purge", erasure, "--yes", by="officer")
     assert refused.exit_code == 1
     assert "not completed" in refused.stderr
+    assert watched.run("erase", "purge", erasure, "--dry-run", by="officer").exit_code == 1
     assert watched.run("erase", "purge", erasure, "--yes", by="therapist").exit_code == 6
     assert watched.run("erase", "purge", str(UUID(int=9)), "--yes", by="officer").exit_code == 1
     verified = data_of(watched.run("verify", "--genesis", fingerprint(watched), "--json"))
