@@ -15,7 +15,7 @@ Only the client's own stream: who read the record stays on record. It reaches no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from records.request import Request
 from records.sealing import PURGED
 from records.service import Service
 from records.store import Store
-from records.store.unit import Reference, Unit
+from records.store.unit import Reference, StoredRow, Unit
 
 AT_ONCE = 200
 """Events in a commit."""
@@ -67,16 +67,7 @@ def purge(
         LedgerMismatch: what is stored is not what was logged; nothing more is purged.
         NotStored, OutcomeUnknown: a step could not be stored; the next call goes on.
     """
-    service.follow()
-    known = service.directory.clinic.erasures.get(erasure_id)
-    # Who may not purge learns nothing of which erasures there are.
-    client_id = known.client_id if known is not None else None
-    service.admit(note_purge.permission, client_id, request, resource=erasure_id)
-    try:
-        client = require_completed(service.directory.clinic, erasure_id).client_id
-    except Refused as refusal:
-        service.refuse(note_purge.permission, client_id, request, reason_of(refusal), resource=erasure_id)
-        raise
+    client = _admitted(service, erasure_id, request)
     now, total = _purge_stream(store, client, progress)
     swept = store.sweep()
     service.transact(service.streams.clinic, note_purge, request, erasure_id=erasure_id, count=total)
@@ -84,11 +75,42 @@ def purge(
     return Purged(client, now, total, swept)
 
 
+def left_to_purge(service: Service, store: Store, erasure_id: UUID, request: Request) -> tuple[UUID, int]:
+    """Return whose record it is, and how many of its events `purge` would purge now; arguments and errors as there."""
+    client = _admitted(service, erasure_id, request)
+    return client, sum(len(_unpurged(rows)) for rows in _pages(store, client))
+
+
+def _admitted(service: Service, erasure_id: UUID, request: Request) -> UUID:
+    """Return the client of a completed erasure, for whoever may purge it; a refusal is recorded."""
+    service.follow()
+    known = service.directory.clinic.erasures.get(erasure_id)
+    # Who may not purge learns nothing of which erasures there are.
+    client_id = known.client_id if known is not None else None
+    service.admit(note_purge.permission, client_id, request, resource=erasure_id)
+    try:
+        return require_completed(service.directory.clinic, erasure_id).client_id
+    except Refused as refusal:
+        service.refuse(note_purge.permission, client_id, request, reason_of(refusal), resource=erasure_id)
+        raise
+
+
+def _pages(store: Store, stream: UUID) -> Iterator[Sequence[StoredRow]]:
+    done = 0
+    while rows := store.history(stream, done, done + AT_ONCE):
+        yield rows
+        done += len(rows)
+
+
+def _unpurged(rows: Sequence[StoredRow]) -> list[StoredRow]:
+    return [row for row in rows if row.state[:1] != bytes([PURGED])]
+
+
 def _purge_stream(store: Store, stream: UUID, progress: Callable[[int, int], None]) -> tuple[int, int]:
     """Return how many events were purged now, and how many there are."""
     now, done = 0, 0
-    while rows := store.history(stream, done, done + AT_ONCE):
-        wanted = tuple(Reference(stream, row.version) for row in rows if row.state[:1] != bytes([PURGED]))
+    for rows in _pages(store, stream):
+        wanted = tuple(Reference(stream, row.version) for row in _unpurged(rows))
         # A crash before this leaves these events as they were; one after it leaves them purged, each with its entry.
         store.commit(Unit(purges=wanted))
         now += len(wanted)

@@ -76,14 +76,20 @@ def withdraw(settings: Settings, id: UUID, ground: str, as_json: bool) -> None:
 @command.command("purge")
 @data_option
 @click.argument("id", type=click.UUID)
+@click.option("--dry-run", is_flag=True, help="Only say how many events would be purged.")
 @yes_option
 @json_option
 @pass_settings
-def purge(settings: Settings, id: UUID, yes: bool, as_json: bool) -> None:
+def purge(settings: Settings, id: UUID, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete the ciphertext of the completed erasure ID, which nobody can read; the digests stay. Not needed."""
+    if dry_run:
+        found = perform(settings, "erasure.purge", {"id": str(id), "dry_run": True})
+        put(found, as_json, found["client"])
+        say(f"{found['left']} events would be purged.")
+        return
     confirm("Delete the ciphertext of this erased record from the database? The log still verifies.", yes)
     with progress_bar("purging") as progress:
-        done = perform(settings, "erasure.purge", {"id": str(id)}, progress)
+        done = perform(settings, "erasure.purge", {"id": str(id), "dry_run": False}, progress)
     put(done, as_json, done["client"])
     say(f"{done['now']} events purged now, {done['total']} in all.")
     if not done["swept"]:
