@@ -42,7 +42,7 @@ from records.errors import Erased, LedgerMismatch, NotStored
 from records.event import StreamKind
 from records.generations import turn_generation
 from records.genesis import begin_log
-from records.key_provider import KeyFileProvider
+from records.key_provider import KeyFileProvider, KeyProvider
 from records.keyring import Keyring
 from records.ledger import Entry, KeyClass, Kind, decode_entry
 from records.request import Request
@@ -182,13 +182,18 @@ def found(
     policy: ClinicPolicy,
     *,
     database_url: str | None = None,
-    key_file: Path | None = None,
-    passphrase: bytes | None = None,
+    create: Callable[[uuid.UUID], KeyProvider] | None = None,
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
     A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last, when all else
     is on the disk, by its bytes and by its names.
+
+    Args:
+        data: the directory.
+        name, policy: what the clinic is founded with.
+        database_url: PostgreSQL that keeps its log; None for SQLite.
+        create: makes the first root key of this clinic; by default in a key file in its usual place.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
@@ -201,9 +206,7 @@ def found(
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty")
     deployment_id = uuid.uuid4()
-    root = key_file or paths.key_file
-    if not root.exists():
-        KeyFileProvider.create(root, passphrase)
+    provider = create(deployment_id) if create else _key_file(paths.key_file)
     Keyring.create(paths.keyring, deployment_id)
     if database_url is None:
         SqliteStore.create(paths.database)
@@ -212,7 +215,6 @@ def found(
 
         PostgresStore.create(database_url)
     _write_durably(data / "deployment", str(deployment_id))
-    provider = KeyFileProvider(root, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     store = open_store(paths, database_url)
     secret, state = os.urandom(RECOVERY_BYTES), SignerState(paths.signer, deployment_id, provider)
@@ -237,6 +239,7 @@ def found(
         keyring.close()
     for folder in (paths.signer, paths.keys, paths.data, data.absolute().parent, *(each.parent for each in new)):
         _sync(folder)
+    # Last: a crash before this leaves a directory that `open_clinic` calls not initialised.
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
 
@@ -268,6 +271,7 @@ def open_clinic(
     database_url: str | None = None,
     key_file: Path | None = None,
     passphrase: bytes | None = None,
+    provider: KeyProvider | None = None,
     keys: Path | None = None,
     read_only: bool = False,
     still: bool = False,
@@ -282,6 +286,7 @@ def open_clinic(
         database_url: PostgreSQL that keeps its log; None for SQLite.
         key_file: the root key file, where it is not in its usual place.
         passphrase: of the root key file.
+        provider: what keeps the root keys, in place of a key file.
         keys: the directory of the keys, where it is not in its usual place.
         read_only: write nothing, and leave the writing lock to others.
         still: it is a copy that nobody writes, and nothing may be made in its directory; only with `read_only`.
@@ -297,7 +302,7 @@ def open_clinic(
             signed.
     """
     paths, deployment_id = Paths(data, keys), deployment_of(data)
-    provider = KeyFileProvider(key_file or paths.key_file, passphrase)
+    provider = provider or KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
@@ -306,7 +311,7 @@ def open_clinic(
         guard.begin(store.head().last_us)
         require_whole(store, told)
         require_keys(store, keyring)
-        if not read_only:
+        if not read_only and isinstance(provider, KeyFileProvider):
             _claim(provider, paths.keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
@@ -409,6 +414,11 @@ def require_keys(store: Store, keyring: Keyring) -> None:
     for entry in living.values():
         with suppress(Erased):
             keyring.by_id(entry.key_id, entry.stream, entry.key_class)
+
+
+def _key_file(path: Path) -> KeyFileProvider:
+    KeyFileProvider.create(path)
+    return KeyFileProvider(path)
 
 
 def _claim(provider: KeyFileProvider, keyring: Path) -> None:
