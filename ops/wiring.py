@@ -199,12 +199,7 @@ def found(
         FileExistsError: the directory, or its key directory, holds something already.
     """
     paths = Paths(data)
-    new = [folder for folder in (data.absolute(), *data.absolute().parents) if not folder.exists()]
-    for folder in (paths.data, paths.keys):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty")
+    new = _make_folders(paths)
     deployment_id = uuid.uuid4()
     provider = create(deployment_id) if create else _key_file(paths.key_file)
     Keyring.create(paths.keyring, deployment_id)
@@ -237,11 +232,23 @@ def found(
     finally:
         store.close()
         keyring.close()
-    for folder in (paths.signer, paths.keys, paths.data, data.absolute().parent, *(each.parent for each in new)):
+    for folder in (paths.signer, paths.keys, paths.data, *new):
         _sync(folder)
     # Last: a crash before this leaves a directory that `open_clinic` calls not initialised.
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
+
+
+def _make_folders(paths: Paths) -> list[Path]:
+    """Make the directories of a new clinic; return those that must be synced for their names to stay."""
+    absolute = paths.data.absolute()
+    new = [folder.parent for folder in (absolute, *absolute.parents) if not folder.exists()]
+    for folder in (paths.data, paths.keys):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty")
+    return [absolute.parent, *new]
 
 
 def open_store(
