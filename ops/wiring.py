@@ -191,7 +191,8 @@ def found(
 
     Args:
         data: the directory.
-        name, policy: what the clinic is founded with.
+        name: the clinic's.
+        policy: its first policy.
         database_url: PostgreSQL that keeps its log; None for SQLite.
         create: makes the first root key of this clinic; by default in a key file in its usual place.
 
