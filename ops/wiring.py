@@ -187,8 +187,7 @@ def found(
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last, when all else
-    is on the disk, by its bytes and by its names.
+    A crash half way leaves a directory that is not initialised: FORMAT is last, with all else on the disk by name too.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
@@ -200,8 +199,7 @@ def found(
         folder.chmod(0o700)
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty")
-    deployment_id = uuid.uuid4()
-    root = key_file or paths.key_file
+    deployment_id, root = uuid.uuid4(), key_file or paths.key_file
     if not root.exists():
         KeyFileProvider.create(root, passphrase)
     Keyring.create(paths.keyring, deployment_id)
@@ -235,8 +233,7 @@ def found(
     finally:
         store.close()
         keyring.close()
-    for folder in (paths.signer, paths.keys, paths.data, data.absolute().parent, *(each.parent for each in new)):
-        _sync(folder)
+    _sync(paths.signer, paths.keys, paths.data, data.absolute().parent, *(each.parent for each in new))
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
 
@@ -442,10 +439,11 @@ def _write_durably(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(*folders: Path) -> None:
+    """Make the names in folders durable."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
