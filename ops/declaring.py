@@ -11,13 +11,13 @@ from contextlib import closing
 
 from ops import anchor
 from ops.logging import alarm
+from ops.providers import open_provider
 from ops.restore import known_size as known_when_restored
 from ops.settings import Settings
 from ops.wiring import Paths, deployment_of, now_us, open_store, require_whole
 from records.checkpoint import parse_signed_checkpoint
 from records.errors import ClinicLocked, VerificationError
 from records.genesis import declare_restore
-from records.key_provider import KeyFileProvider
 from records.signer_state import SignerState
 
 
@@ -33,8 +33,7 @@ def declare(settings: Settings, secret: bytes, known_size: int) -> tuple[int, in
     """
     paths = Paths(settings.data)
     deployment_id = deployment_of(paths.data)
-    provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
-    state = SignerState(paths.signer, deployment_id, provider)
+    state = SignerState(paths.signer, deployment_id, open_provider(settings))
     with closing(open_store(paths, settings.database_url)) as store:
         if not store.leads_signing():
             raise ClinicLocked("the clinic is served, and another process signs it")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,11 +25,13 @@ from ops import anchor, control
 from ops.data_format import FORMAT, require_format
 from ops.exits import Exit, exit_code, sentence
 from ops.opening import open_from
+from ops.providers import open_provider, where
 from ops.settings import Settings
-from ops.wiring import Paths, open_store
+from ops.wiring import Paths, deployment_of, open_store
 from records.checkpoint import OUR_SIGNATURES, parse_signed_checkpoint, signed_at
 from records.errors import WellkeptError
 from records.key_provider import KeyFileProvider
+from records.ledger import Kind, decode_entry
 
 SPACE_WARN_BYTES = 2 << 30
 SPACE_FAIL_BYTES = 200 << 20
@@ -121,6 +124,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     """Whether anybody but the owner may enter the directories or open the files."""
     paths = Paths(settings.data)
     named = [settings.key_file, settings.token_file, settings.key_passphrase_file]
+    named += [settings.vault_token_file, settings.pkcs11_pin_file]
     folders = [paths.data, paths.keys]
     folders += [paths.signer] if paths.signer.exists() else []
     files = [file for folder in folders if folder.exists() for file in sorted(folder.iterdir()) if file.is_file()]
@@ -154,15 +158,19 @@ def check_keys_apart(settings: Settings) -> Iterator[Finding]:
 
 def check_keys(settings: Settings) -> Iterator[Finding]:
     """Whether the root key, and every key that the log names, opens; and whether a passphrase protects them."""
-    provider = KeyFileProvider(settings.key_file or Paths(settings.data).key_file, settings.passphrase())
-    if provider.protected:
+    provider = open_provider(settings)
+    if not isinstance(provider, KeyFileProvider):
+        yield ok("key-provider", f"The root keys are kept by {where(settings, deployment_of(settings.data))}.")
+    elif provider.protected:
         yield ok("passphrase", "The key file is protected by a passphrase.")
     else:
         yield warn("passphrase", "The key file has no passphrase: whoever reads it has the keys.")
     # Opening a clinic holds the keyring to the log: it fails when one key is missing.
     with closing(open_from(settings, read_only=True, told=_untold)) as clinic:
-        keys = len(clinic.store.key_entries())
-    yield ok("keys", f"All {keys} keys that the log names are there and open.")
+        kinds = Counter(decode_entry(raw).kind for _, raw in clinic.store.key_entries())
+    destroyed = kinds[Kind.KEY_DESTROYED]
+    erased = f"; {destroyed} were destroyed by erasures" if destroyed else ""
+    yield ok("keys", f"All {kinds[Kind.KEY_CREATED] - destroyed} keys that the log names are there and open{erased}.")
 
 
 def check_space(settings: Settings) -> Iterator[Finding]:

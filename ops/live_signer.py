@@ -10,18 +10,17 @@ It holds no private key longer than it takes to ask for its public half.
 from __future__ import annotations
 
 from ops.live_log import LiveLog
+from ops.providers import open_provider
 from ops.settings import Settings
 from ops.verify import EPOCH, Forked, Policy, RolledBack, Verifier, WrongGenesis, parse_epoch_body
 from ops.wiring import Paths, deployment_of
-from records.key_provider import KeyFileProvider
 from records.signer_state import Position, SignerState
 
 
 def signer_state(settings: Settings) -> SignerState:
     """Return the state of this clinic's signer."""
     paths = Paths(settings.data)
-    provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
-    return SignerState(paths.signer, deployment_of(settings.data), provider)
+    return SignerState(paths.signer, deployment_of(settings.data), open_provider(settings))
 
 
 def own_fingerprint(state: SignerState, log: LiveLog) -> str:

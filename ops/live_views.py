@@ -24,6 +24,7 @@ import msgspec
 
 from ops.live_log import Tables
 from ops.opening import open_from
+from ops.providers import open_provider
 from ops.settings import Settings
 from ops.verify import VerificationError, Verifier
 from ops.wiring import Clinic, Paths, deployment_of
@@ -32,7 +33,6 @@ from projections.sealed_rows import Snapshot
 from records.access import AccessRecorded
 from records.errors import Erased, IntegrityFailure, KeyMissing, KeyProviderUnreachable, LedgerMismatch
 from records.event import Recorded
-from records.key_provider import KeyFileProvider
 from records.keyring import Keyring
 from records.ledger import KeyClass, to_microseconds
 
@@ -68,7 +68,7 @@ def check_keys(settings: Settings, verifier: Verifier) -> None:
         KeyMissing: the keyring or the root key is not there at all.
     """
     paths = Paths(settings.data)
-    provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
+    provider = open_provider(settings)
     with closing(Keyring(paths.keyring, deployment_of(settings.data), provider, time.monotonic)) as keyring:
         check_keyring(keyring, verifier)
 
@@ -86,7 +86,7 @@ def check_keyring(keyring: Keyring, verifier: Verifier) -> None:
             keyring.by_id(key_id, UUID(bytes=scope), KeyClass(key_class))
         except Erased:
             # Its tombstone says so; the log will when the erasure is completed, at the next start at the latest.
-            verifier.warnings.append(f"The key that entry {index} created was destroyed; its erasure goes on.")
+            verifier.warnings.append(f"The key of entry {index} was destroyed; the next start completes its erasure.")
         except KeyProviderUnreachable:
             # What does not answer now has lost nothing.
             raise

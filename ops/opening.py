@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ops import anchor
 from ops.logging import alarm
+from ops.providers import open_provider
 from ops.settings import Settings
 from ops.wiring import Clinic, open_clinic
 from records.errors import NotStored
@@ -24,14 +25,14 @@ def open_from(settings: Settings, *, read_only: bool = False, told: Alarm = alar
         told: what is told of alarms; by default they are lines of the service's log.
 
     Raises:
+        SettingsError, CommandFailed: the key provider cannot be used as it is set.
         NotInitialised, KeyMissing, ClinicLocked, NotStored, IntegrityFailure: see `ops.wiring.open_clinic`.
         RolledBack: the anchor holds a checkpoint that is not a part of this log.
     """
     clinic = open_clinic(
         settings.data,
         database_url=settings.database_url,
-        key_file=settings.key_file,
-        passphrase=settings.passphrase(),
+        provider=open_provider(settings),
         read_only=read_only,
         alarm=told,
     )

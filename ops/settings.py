@@ -15,14 +15,23 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from environs import Env, EnvError, validate
 
 PREFIX = "WELLKEPT_"
+KEY_PROVIDERS = {
+    "file": (),
+    "vault": ("VAULT_ADDRESS", "VAULT_TOKEN_FILE"),
+    "pkcs11": ("PKCS11_LIBRARY", "PKCS11_TOKEN", "PKCS11_PIN_FILE"),
+}
+"""What keeps the root keys, and what each needs."""
+_VAULT_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -59,6 +68,20 @@ SETTINGS = (
     Setting("DATABASE_URL_FILE", "", "A file that holds the database URL, for one with a password in it."),
     Setting("KEY_FILE", "", "The root key file; `<data>.keys/root.key` where absent."),
     Setting("KEY_PASSPHRASE_FILE", "", "A file that holds the passphrase of the root key file."),
+    Setting(
+        "KEY_PROVIDER",
+        "file",
+        "What keeps the root keys: `file`, `vault` (transit of Vault or OpenBao) or `pkcs11` (an HSM or SoftHSM).",
+    ),
+    Setting("VAULT_ADDRESS", "", "`https://host:port` of the Vault server; `http://` on a loopback address only."),
+    Setting("VAULT_TOKEN_FILE", "", "A file that holds the Vault token; it is read anew for each question."),
+    Setting("VAULT_CA_FILE", "", "A PEM file with the authorities that vouch for the Vault server; else the system's."),
+    Setting("VAULT_NAMESPACE", "", "The namespace of the Vault server, where it has any."),
+    Setting("VAULT_MOUNT", "transit", "The path at which the transit engine is enabled."),
+    Setting("VAULT_KEY", "", "The name of the transit key; `wellkept-<deployment>` where absent."),
+    Setting("PKCS11_LIBRARY", "", "The PKCS#11 library of the token; `pkcs11` needs the extra of that name."),
+    Setting("PKCS11_TOKEN", "", "The label of the token."),
+    Setting("PKCS11_PIN_FILE", "", "A file that holds the user's PIN of the token."),
     Setting("TOKEN_FILE", "", "A file that holds the sign-in token that commands act with; else the system user acts."),
     Setting("BIND", "127.0.0.1:8000", "Address and port that `serve` listens on; IPv6 addresses stand in brackets."),
     Setting(
@@ -109,6 +132,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     key_file: Path | None = None
     key_passphrase_file: Path | None = None
+    key_provider: str = "file"
+    vault_address: str | None = None
+    vault_token_file: Path | None = None
+    vault_ca_file: Path | None = None
+    vault_namespace: str | None = None
+    vault_mount: str = "transit"
+    vault_key: str | None = None
+    pkcs11_library: Path | None = None
+    pkcs11_token: str | None = None
+    pkcs11_pin_file: Path | None = None
     token_file: Path | None = None
     bind: Bind
     trusted_proxies: tuple[str, ...] = ()
@@ -198,6 +231,7 @@ def read_settings() -> Settings:
             database_url=url,
             key_file=_path(env, "KEY_FILE"),
             key_passphrase_file=_path(env, "KEY_PASSPHRASE_FILE"),
+            **_key_provider(env),
             token_file=_path(env, "TOKEN_FILE"),
             bind=parse_bind(env.str("BIND", "127.0.0.1:8000")),
             trusted_proxies=_networks(env),
@@ -251,6 +285,48 @@ def _text(env: Env, name: str) -> str | None:
 def _path(env: Env, name: str) -> Path | None:
     text = _text(env, name)
     return Path(text) if text else None
+
+
+def _key_provider(env: Env) -> dict[str, Any]:
+    provider = env.str("KEY_PROVIDER", "file", validate=validate.OneOf(tuple(KEY_PROVIDERS)))
+    missing = [PREFIX + name for name in KEY_PROVIDERS[provider] if _text(env, name) is None]
+    if missing:
+        raise SettingsError(f"{PREFIX}KEY_PROVIDER={provider} needs {', '.join(missing)}")
+    return {
+        "key_provider": provider,
+        "vault_address": _vault_address(env),
+        "vault_token_file": _path(env, "VAULT_TOKEN_FILE"),
+        "vault_ca_file": _path(env, "VAULT_CA_FILE"),
+        "vault_namespace": _text(env, "VAULT_NAMESPACE"),
+        "vault_mount": _vault_path(env, "VAULT_MOUNT") or "transit",
+        "vault_key": _vault_path(env, "VAULT_KEY"),
+        "pkcs11_library": _path(env, "PKCS11_LIBRARY"),
+        "pkcs11_token": _text(env, "PKCS11_TOKEN"),
+        "pkcs11_pin_file": _path(env, "PKCS11_PIN_FILE"),
+    }
+
+
+def _vault_address(env: Env) -> str | None:
+    text = _text(env, "VAULT_ADDRESS")
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+        bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username or parts.password)
+        alone = parts.scheme == "http" and Bind(parts.hostname or "", 0).is_loopback
+    except ValueError:
+        named = bare = alone = False
+    if not (named and bare and (parts.scheme == "https" or alone)):
+        raise SettingsError(f"{PREFIX}VAULT_ADDRESS must be https://host:port, or http:// on a loopback address")
+    return text
+
+
+def _vault_path(env: Env, name: str) -> str | None:
+    text = _text(env, name)
+    if text is not None and not _VAULT_PATH.fullmatch(text):
+        raise SettingsError(f"{PREFIX}{name} must be letters, digits, dots, dashes and slashes, as Vault names it")
+    return text
 
 
 def _metrics_bind(env: Env) -> Bind | None:

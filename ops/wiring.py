@@ -42,7 +42,7 @@ from records.errors import Erased, LedgerMismatch, NotStored
 from records.event import StreamKind
 from records.generations import turn_generation
 from records.genesis import begin_log
-from records.key_provider import KeyFileProvider
+from records.key_provider import KeyFileProvider, KeyProvider
 from records.keyring import Keyring
 from records.ledger import Entry, KeyClass, Kind, decode_entry
 from records.request import Request
@@ -182,26 +182,27 @@ def found(
     policy: ClinicPolicy,
     *,
     database_url: str | None = None,
-    key_file: Path | None = None,
-    passphrase: bytes | None = None,
+    create: Callable[[uuid.UUID], KeyProvider] | None = None,
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last.
+    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last, when all else
+    is on the disk, by its bytes and by its names.
+
+    Args:
+        data: the directory.
+        name: the clinic's.
+        policy: its first policy.
+        database_url: PostgreSQL that keeps its log; None for SQLite.
+        create: makes the first root key of this clinic; by default in a key file in its usual place.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
     """
     paths = Paths(data)
-    for folder in (paths.data, paths.keys):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty")
+    new = _make_folders(paths)
     deployment_id = uuid.uuid4()
-    root = key_file or paths.key_file
-    if not root.exists():
-        KeyFileProvider.create(root, passphrase)
+    provider = create(deployment_id) if create else _key_file(paths.key_file)
     Keyring.create(paths.keyring, deployment_id)
     if database_url is None:
         SqliteStore.create(paths.database)
@@ -210,7 +211,6 @@ def found(
 
         PostgresStore.create(database_url)
     _write_durably(data / "deployment", str(deployment_id))
-    provider = KeyFileProvider(root, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     store = open_store(paths, database_url)
     secret, state = os.urandom(RECOVERY_BYTES), SignerState(paths.signer, deployment_id, provider)
@@ -233,8 +233,23 @@ def found(
     finally:
         store.close()
         keyring.close()
+    for folder in (paths.signer, paths.keys, paths.data, *new):
+        _sync(folder)
+    # Last: a crash before this leaves a directory that `open_clinic` calls not initialised.
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
+
+
+def _make_folders(paths: Paths) -> list[Path]:
+    """Make the directories of a new clinic; return those that must be synced for their names to stay."""
+    absolute = paths.data.absolute()
+    new = [folder.parent for folder in (absolute, *absolute.parents) if not folder.exists()]
+    for folder in (paths.data, paths.keys):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty")
+    return [absolute.parent, *new]
 
 
 def open_store(
@@ -264,6 +279,7 @@ def open_clinic(
     database_url: str | None = None,
     key_file: Path | None = None,
     passphrase: bytes | None = None,
+    provider: KeyProvider | None = None,
     keys: Path | None = None,
     read_only: bool = False,
     still: bool = False,
@@ -278,6 +294,7 @@ def open_clinic(
         database_url: PostgreSQL that keeps its log; None for SQLite.
         key_file: the root key file, where it is not in its usual place.
         passphrase: of the root key file.
+        provider: what keeps the root keys, in place of a key file.
         keys: the directory of the keys, where it is not in its usual place.
         read_only: write nothing, and leave the writing lock to others.
         still: it is a copy that nobody writes, and nothing may be made in its directory; only with `read_only`.
@@ -293,7 +310,7 @@ def open_clinic(
             signed.
     """
     paths, deployment_id = Paths(data, keys), deployment_of(data)
-    provider = KeyFileProvider(key_file or paths.key_file, passphrase)
+    provider = provider or KeyFileProvider(key_file or paths.key_file, passphrase)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     state, told = SignerState(paths.signer, deployment_id, provider), alarm or _no_alarm
     guard = ClockGuard(clock_us, since_boot, paths.signer / "clock-declared")
@@ -301,9 +318,9 @@ def open_clinic(
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
-        if not read_only:
-            _claim(provider, paths.keyring)
         require_keys(store, keyring)
+        if not read_only and isinstance(provider, KeyFileProvider):
+            _claim(provider, paths.keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         signer = None if read_only else Signer(store, state, deployment_id, clock_us, time.monotonic, told)
@@ -407,8 +424,13 @@ def require_keys(store: Store, keyring: Keyring) -> None:
             keyring.by_id(entry.key_id, entry.stream, entry.key_class)
 
 
+def _key_file(path: Path) -> KeyFileProvider:
+    KeyFileProvider.create(path)
+    return KeyFileProvider(path)
+
+
 def _claim(provider: KeyFileProvider, keyring: Path) -> None:
-    """Take the key file for this clinic alone, before anything could be destroyed in it."""
+    """Take the key file for this clinic alone, once it opened its keys and before any could be destroyed in it."""
     # Where it cannot be written, nothing in it can be destroyed from here either.
     with suppress(NotStored):
         provider.claim(keyring)
@@ -416,8 +438,15 @@ def _claim(provider: KeyFileProvider, keyring: Path) -> None:
 
 @contextmanager
 def _alone(keys: Path) -> Iterator[None]:
-    """Erase alone: one process and one thread at a time. The lock ends with the process."""
-    descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Erase alone: one process and one thread at a time. The lock ends with the process.
+
+    Raises:
+        NotStored: the directory of the keys is not there, or cannot be written.
+    """
+    try:
+        descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise NotStored("the directory of the keys cannot be written") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -435,6 +464,13 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -24,6 +24,7 @@ from records.care_team import Part, put_member
 from records.clinic_policy import ClinicPolicy
 from records.decision import Decision
 from records.emergency import open_emergency_access
+from records.key_provider import KeyProvider
 from records.notes import sign_note
 from records.one_time_code import code_at
 from records.reader import View
@@ -61,7 +62,14 @@ PURPOSES = {
 class StaffedClinic:
     """An opened clinic and its people: `staff`, `tokens` and `alarms` are what a test looks at."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime], database_url: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime],
+        database_url: str | None,
+        keeper: Callable[[], KeyProvider] | None = None,
+    ) -> None:
+        self._keeper = keeper
         self.path = path
         self.clock = clock
         self.database_url = database_url
@@ -72,7 +80,11 @@ class StaffedClinic:
 
     def _open(self) -> wiring.Clinic:
         return wiring.open_clinic(
-            self.path, database_url=self.database_url, clock=self.clock, alarm=lambda *told: self.alarms.append(told)
+            self.path,
+            database_url=self.database_url,
+            provider=None if self._keeper is None else self._keeper(),
+            clock=self.clock,
+            alarm=lambda *told: self.alarms.append(told),
         )
 
     @property
@@ -204,10 +216,15 @@ def make_clinic(
     policy: ClinicPolicy | None = None,
     clock: Callable[[], datetime] = wiring.now,
     database_url: str | None = None,
+    keep: Callable[[UUID], KeyProvider] | None = None,
+    keeper: Callable[[], KeyProvider] | None = None,
 ) -> StaffedClinic:
-    """Found a clinic, open it, and hire one person for each role."""
-    wiring.found(path, "Hill Clinic", policy or ClinicPolicy(), database_url=database_url)
-    clinic = StaffedClinic(path, clock, database_url)
+    """Found a clinic, open it, and hire one person for each role.
+
+    `keep` makes the first root key and `keeper` opens what keeps it, where that is not a key file in its usual place.
+    """
+    wiring.found(path, "Hill Clinic", policy or ClinicPolicy(), database_url=database_url, create=keep)
+    clinic = StaffedClinic(path, clock, database_url, keeper)
     for role in ROLES:
         clinic.staff[role], clinic.tokens[role] = clinic.hire(role)
     return clinic

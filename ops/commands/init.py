@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import zoneinfo
+from functools import partial
+from uuid import UUID
 
 import click
 
 from ops import wiring
+from ops.providers import create_provider, where
 from ops.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
@@ -41,17 +44,16 @@ def command(settings: Settings, clinic: str, jurisdiction: str, timezone: str, a
         clinic.strip(),
         ClinicPolicy(jurisdiction=jurisdiction, timezone=timezone),
         database_url=settings.database_url,
-        key_file=settings.key_file,
-        passphrase=settings.passphrase(),
+        create=partial(create_provider, settings),
     )
     paths = wiring.Paths(settings.data)
-    key_file = settings.key_file or paths.key_file
+    deployment = (paths.data / "deployment").read_text().strip()
     founded = {
         "data": str(paths.data.absolute()),
         "keys": str(paths.keys.absolute()),
-        "key_file": str(key_file.absolute()),
+        "key_file" if settings.key_provider == "file" else "key_provider": where(settings, UUID(deployment)),
         "engine": "sqlite" if settings.database_url is None else "postgresql",
-        "deployment": (paths.data / "deployment").read_text().strip(),
+        "deployment": deployment,
         "fingerprint": format_fingerprint(told.fingerprint),
         "recovery": format_secret(told.recovery),
     }
@@ -59,6 +61,8 @@ def command(settings: Settings, clinic: str, jurisdiction: str, timezone: str, a
     say("The fingerprint names this log for good: print it on the privacy notice and the consent forms.")
     say("The recovery key is shown only now and stands nowhere on disk: write it down and lock it away.")
     say("The clinic is founded. Keep a copy of the keys elsewhere: without them nothing can be read.")
-    if settings.key_passphrase_file is None:
+    if settings.key_provider != "file":
+        say("The root key is in no copy of these directories: see docs/how-to/keep-keys-in-vault-or-an-hsm.md.")
+    elif settings.key_passphrase_file is None:
         say("The key file has no passphrase (WELLKEPT_KEY_PASSPHRASE_FILE): whoever reads it has the keys.")
     say("Next: wellkept user add --name NAME --role administrator, wellkept token issue USER, wellkept serve.")

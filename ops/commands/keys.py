@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import click
 
 from ops.desk import perform
+from ops.providers import open_provider
 from ops.settings import Settings
 from ops.terminal import confirm, data_option, json_option, pass_settings, progress_bar, put, say, table, yes_option
 from ops.wiring import Paths, deployment_of
 from records.generations import destroy_old_generations, turn_generation
-from records.key_provider import KeyFileProvider
+from records.key_provider import KeyFileProvider, KeyProvider
 from records.key_turns import TURNING
 from records.keyring import Keyring
 from records.ledger import KeyClass
@@ -34,7 +35,7 @@ DESTROYING = (
 
 
 class _Keys(NamedTuple):
-    provider: KeyFileProvider
+    provider: KeyProvider
     keyring: Keyring
     signer: SignerState | None
 
@@ -113,6 +114,9 @@ def rotate(
 
 def _rotate_keyring(settings: Settings, destroy_old: bool, as_json: bool) -> None:
     with _opened(settings) as keys:
+        # What is destroyed in a key file that another clinic uses, too, would be lost to that one.
+        if isinstance(keys.provider, KeyFileProvider):
+            keys.provider.claim(Paths(settings.data).keyring)
         before = keys.provider.generations()
         if destroy_old and len(before) > 1:
             # What was turned before, and copied since, is only brought to its end.
@@ -163,7 +167,7 @@ def _insist(yes: bool) -> None:
 def _opened(settings: Settings) -> Iterator[_Keys]:
     """Open the keys beside whoever serves the clinic; the log stays closed."""
     paths, deployment_id = Paths(settings.data), deployment_of(settings.data)
-    provider = KeyFileProvider(settings.key_file or paths.key_file, settings.passphrase())
+    provider = open_provider(settings)
     keyring = Keyring(paths.keyring, deployment_id, provider, time.monotonic)
     try:
         signer = SignerState(paths.signer, deployment_id, provider) if paths.signer.is_dir() else None

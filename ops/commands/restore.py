@@ -14,6 +14,7 @@ import click
 
 from ops.backup_files import keyring_beside
 from ops.exits import CommandFailed, Exit
+from ops.providers import require_key_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 
@@ -74,6 +75,7 @@ def command(
         raise click.UsageError("--drill-in goes with --drill.")
     if to is None and not only_drill and settings.source("DATA") == "default":
         raise click.UsageError("Say where to: DATA, or --data.")
+    require_key_file(settings)
     data = settings.data if to is None else to
     keyring_folder = keyring_beside(backup.absolute()) if keyring is None else keyring
     try:

@@ -33,6 +33,7 @@ from records.store.batch import Plan, named_purges, named_streams
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
+from records.store.sqlite_damage import told
 from records.store.sqlite_fences import close_streams, fenced_streams
 from records.store.sqlite_proofs import insert_bodies, read_back, write_proofs
 from records.store.sqlite_purge import standing_rows, truncate_journal, write_purges
@@ -93,6 +94,7 @@ class SqliteStore(Store):
         Raises:
             ClinicLocked: another process writes this clinic.
             NotStored: the file is missing or cannot be opened.
+            LedgerMismatch: the file is damaged.
         """
         if not path.exists():
             raise NotStored("there is no database")
@@ -102,11 +104,27 @@ class SqliteStore(Store):
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Semaphore(READERS)
         self._ends = StreamEnds()
-        self._writer = None if read_only else _connect_writer(path)
+        self._writer: sqlite3.Connection | None = None
         self._group = GroupCommit(self._write_batch)
         # None where a commit failed half way: then the database is asked before the next batch.
-        self._committed: LogHead | None = None if read_only else self._stored_head()
-        self._fenced = set() if self._writer is None else fenced_streams(self._writer)
+        self._committed: LogHead | None = None
+        self._fenced: set[UUID] = set()
+        if not read_only:
+            self._open_writer()
+
+    def _open_writer(self) -> None:
+        try:
+            self._writer = _connect_writer(self._path)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.execute("PRAGMA temp_store = MEMORY")
+            self._committed, self._fenced = self._stored_head(), fenced_streams(self._writer)
+        except sqlite3.Error as error:
+            self.close()
+            raise told(error, "the log cannot be opened") from error
+        except WellkeptError:
+            self.close()
+            raise
 
     @staticmethod
     def create(path: Path) -> None:
@@ -159,7 +177,7 @@ class SqliteStore(Store):
             raise LedgerMismatch("the tables hold what the ledger does not name") from error
         except sqlite3.Error as error:
             _roll_back(writer)
-            raise NotStored("the log could not be written") from error
+            raise told(error, "the log could not be written") from error
         except BaseException:
             _roll_back(writer)
             raise
@@ -414,7 +432,7 @@ class SqliteStore(Store):
                 yield reader
             except sqlite3.Error as error:
                 reader.close()
-                raise NotStored("the log cannot be read") from error
+                raise told(error, "the log cannot be read") from error
             self._readers.append(reader)
 
 
@@ -448,20 +466,14 @@ def _take_lock(path: Path) -> int:
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
-    try:
-        writer = sqlite3.connect(
-            path,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_TIMEOUT_SECONDS,
-            cached_statements=CACHED_STATEMENTS,
-        )
-        writer.text_factory = bytes
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA synchronous = FULL")
-        writer.execute("PRAGMA temp_store = MEMORY")
-    except sqlite3.Error as error:
-        raise NotStored("the log cannot be opened") from error
+    writer = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    writer.text_factory = bytes
     return writer
 
 

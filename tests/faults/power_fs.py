@@ -7,10 +7,10 @@ What it models:
 
 - A file's bytes are durable once `fsync` or `fdatasync` of that file returned; a name in a folder (a new file, a
   renamed or a removed one) once `fsync` of the folder returned. That is less than most file systems keep.
-- The cut comes by itself, at the n-th change that is made (a write, a sync, a truncation, a change of a name): from then
-  on every call fails, and `image` is what the disk holds.
+- The cut comes by itself, at the n-th change that is made (a write, a sync, a truncation, a change of a name): from
+  then on every call fails, and `image` is what the disk holds.
 - `seed` None: everything that was not synced is gone. Else each single write survives or not, as the seed draws it,
-  whole or up to one of its sectors of 512 bytes, in any order; changes of names survive up to some point, in their order.
+  whole or up to one of its sectors of 512 bytes, in any order; changes of names survive up to some point, in order.
 - `room`: how many bytes may be stored; a write that needs more is ENOSPC.
 - `fails`: the error of every change of a kind (`write`, `sync`, `size`, `name`), while it stands there.
 
