@@ -127,15 +127,15 @@ class Plan:
         if wanted is not None and wanted.key in self._known:
             self.outcomes.append(Committed(replay=self._known[wanted.key]))
             return
+        refused = self._refuses_purge(unit)
+        if refused is not None:
+            self.outcomes.append(refused)
+            return
         if self._meets_fence(unit):
             self.outcomes.append(Erased("the stream is closed"))
             return
         if not self._expectations_hold(unit):
             self.outcomes.append(LostRace("another writer appended first"))
-            return
-        refused = self._refuses_purge(unit)
-        if refused is not None:
-            self.outcomes.append(refused)
             return
         written: list[tuple[int, bytes]] = []
         for clear in unit.clear:

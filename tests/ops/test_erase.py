@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -191,6 +192,21 @@ def test_a_bundle_and_a_backup_of_a_purged_log_verify(watched: Watched, erased: 
     data_of(watched.run("backup", str(backup), "--json"))
     found = data_of(watched.run("verify", str(backup), "--genesis", fingerprint(watched), "--json"))
     assert found["counts"]["purged"] == events
+
+
+def test_views_that_were_deleted_before_go_with_a_vacuum(watched: Watched) -> None:
+    """What the guide says of the rest: rows that were replaced or deleted lie in freed pages until then."""
+    with closing(open_clinic(watched.data)) as clinic:
+        (view,) = [row.state for row in clinic.store.rows("view:client") if row.stream == watched.client]
+    erasure = requested(watched)
+    data_of(watched.run("erase", "approve", erasure, "--yes", "--json", by="officer"))
+    pieces = ciphertext(watched)
+    data_of(watched.run("erase", "purge", erasure, "--yes", "--json"))
+    with closing(sqlite3.connect(watched.data / "records.db", isolation_level=None)) as outside:
+        outside.execute("VACUUM")
+        outside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert view[20:52] not in bytes_of(watched.data)
+    require_purged(watched, pieces, watched.data)
 
 
 def test_a_purge_of_a_served_clinic_goes_through_the_service(watched: Watched, erased: str) -> None:

@@ -7,16 +7,19 @@ import sqlite3
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from records.errors import LedgerMismatch, LostRace, NotStored, RuleBroken
 from records.ledger import Kind, decode_entry
 from records.sealing import PURGED, purged_state
 from records.store import Store
+from records.store.postgres_purge import vacuum
 from records.store.unit import Append, Committed, Reference, Unit
 from tests.at_once import commits, in_one_batch, together
 from tests.check import check_store, tables
-from tests.engines import Engine, SqliteEngine
+from tests.engines import Engine, PostgresEngine, SqliteEngine
 from tests.units import access, append, event, sealed
+from tests.waiting import until
 
 
 def closed(store: Store, count: int = 3) -> UUID:
@@ -229,6 +232,38 @@ def test_a_sweep_may_be_done_again(store: Store) -> None:
     assert store.sweep()
     store.commit(event(uuid4(), 0))
     check_store(store)
+
+
+# --- the rows of PostgreSQL
+
+
+@pytest.mark.postgres
+def test_a_sweep_says_so_where_the_role_may_not_vacuum(postgres_engine: PostgresEngine) -> None:
+    store = postgres_engine.open()
+    stream = closed(store)
+    store.commit(purge(stream, 1, 2, 3))
+    role = f"clerk_{uuid4().hex}"
+    postgres_engine.outside(f"CREATE ROLE {role} LOGIN")
+    try:
+        assert not vacuum(make_conninfo(store._conninfo, user=role))
+    finally:
+        postgres_engine.outside(f"DROP ROLE {role}")
+    assert vacuum(store._conninfo)
+    with pytest.raises(NotStored):
+        vacuum(make_conninfo(store._conninfo, dbname="nowhere"))
+
+
+@pytest.mark.postgres
+def test_a_sweep_leaves_no_old_row(postgres_engine: PostgresEngine) -> None:
+    store = postgres_engine.open()
+    stream = closed(store, 50)
+    store.commit(purge(stream, *range(1, 51)))
+    vacuumed = (
+        "SELECT last_vacuum IS NOT NULL AND n_dead_tup = 0 FROM pg_stat_all_tables WHERE relname = 'stored_events'"
+    )
+    assert postgres_engine.outside(vacuumed) == [(False,)]
+    assert store.sweep()
+    until(lambda: postgres_engine.outside(vacuumed) == [(True,)])
 
 
 # --- the files of SQLite
