@@ -207,6 +207,25 @@ def test_a_disk_that_fills_up_at_any_byte_approves_it_or_does_not(disk: ErasingD
     disk.hold(disk.clients)
 
 
+def test_a_start_on_a_full_disk_says_so_and_the_next_one_completes_it(disk: ErasingDisk) -> None:
+    client = disk.clients[0]
+    erasure = disk.request(client)
+    disk.power.full_for = {"root.new"}
+    assert disk.approve(client, erasure)[0] == 201
+    assert disk.service.stop() == 0
+    disk.service = Served(disk.folder / "clinic")
+    assert disk.service.process.wait(30) == 1
+    said = disk.service.log.read_text().splitlines()
+    assert said[-1] == "wellkept: the key file cannot be written."
+    assert not any("Traceback" in line for line in said)
+    disk.service.stop()
+    disk.power.full_for = set()
+    disk.service = Served(disk.folder / "clinic")
+    disk.service.wait()
+    assert disk.state(client) == "completed"
+    disk.hold([client])
+
+
 def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:
     clinic = make_clinic(tmp_path / "clinic")
     erasure = approved(clinic, told(clinic))
