@@ -185,7 +185,7 @@ def test_a_key_provider_that_is_away_in_one_is_an_alarm_and_it_goes_on_when_it_i
     pair.vault.rename(away)
     try:
         assert pair.approve(pair.far, path) == 201
-        assert pair.delayed() == ["KeyProviderUnreachable"]
+        assert set(pair.delayed()) == {"KeyProviderUnreachable"}
         assert [pair.shown(service, client) for service in (pair.near, pair.far)] == [410, 410]
         until = time.monotonic() + PATIENCE_SECONDS
         while len(pair.delayed()) < 2:
