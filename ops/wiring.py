@@ -186,11 +186,7 @@ def found(
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    Args:
-        data: the directory.
-        name, policy: what the clinic is founded with.
-        database_url: PostgreSQL that keeps its log; None for SQLite.
-        create: makes the first root key of this clinic; by default in a key file in its usual place.
+    `create` makes its first root key and opens what keeps it: a key file in its usual place where none is given.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.

@@ -1,4 +1,4 @@
-"""The Vault provider against a real server: what may pass by itself, what is gone, and what is never sent or followed."""
+"""The Vault provider against a real server: what may pass by itself, what is gone, what is never sent or followed."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_the_certificate_is_verified(tmp_path: Path, openbao_tls: ThrowawayOpenB
         )
     with pytest.raises(KeyProviderUnreachable, match="authorities"):
         create_provider(vault.settings(WELLKEPT_VAULT_CA_FILE=str(tmp_path / "none")), uuid4())
-    assert ssl.CERT_REQUIRED == VaultServer("https://localhost", tmp_path / "t")._tls.verify_mode  # type: ignore[union-attr]
+    assert VaultServer("https://localhost", tmp_path / "t")._tls.verify_mode == ssl.CERT_REQUIRED  # type: ignore[union-attr]
 
 
 def test_an_opened_clinic_asks_the_key_of_its_own_id_by_default(tmp_path: Path, openbao: ThrowawayOpenBao) -> None:
