@@ -186,14 +186,9 @@ def found(
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    A crash half way leaves a directory that is not initialised: FORMAT is last, with all else on the disk by name too.
+    `create` makes its first root key and opens what keeps it: a key file in its usual place where none is given.
 
-    Args:
-        data: the directory.
-        name: the clinic's.
-        policy: its first policy.
-        database_url: PostgreSQL that keeps its log; None for SQLite.
-        create: makes the first root key of this clinic; by default in a key file in its usual place.
+    A crash half way leaves a directory that is not initialised: FORMAT is last, with all else on the disk by name too.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
