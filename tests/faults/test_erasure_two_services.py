@@ -169,7 +169,7 @@ def test_both_at_the_same_moment_complete_it_once(pair: Pair) -> None:
     for client in pair.clients[1 : 1 + AT_ONCE]:
         path = pair.request(client)
         with ThreadPoolExecutor(2) as both:
-            answers = list(both.map(lambda service: pair.approve(service, path), (pair.near, pair.far)))  # noqa: B023
+            answers = list(both.map(pair.approve, (pair.near, pair.far), (path, path)))
         # Whoever comes second finds it approved, or that the record moved, and may ask again.
         assert 201 in answers, answers
         assert set(answers) <= {200, 201, 409, 503}, answers
