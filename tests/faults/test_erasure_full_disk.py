@@ -21,11 +21,9 @@ from projections.client_view import CLIENT_VIEW
 from records.actors import Purpose, Role
 from records.errors import Erased
 from records.ledger import Kind, decode_entry
-from tests.clinic import make_clinic
 from tests.faults.power_fs import PowerFs
 from tests.faults.test_failing_disk import PATIENCE_SECONDS, ServedDisk
 from tests.ops.running import Served, run
-from tests.records.test_erasing import approved, require_gone, told
 
 CLIENTS = 12
 
@@ -221,16 +219,3 @@ def test_a_start_on_a_full_disk_says_so_and_the_next_one_completes_it(disk: Eras
     disk.service.wait()
     assert disk.state(client) == "completed"
     disk.hold([client])
-
-
-def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:
-    clinic = make_clinic(tmp_path / "clinic")
-    erasure = approved(clinic, told(clinic))
-    keys = clinic.opened.paths.keys
-    away = keys.rename(keys.with_name("away"))
-    assert not clinic.opened.erasing.attempt(erasure)
-    assert clinic.alarms == [("erasure-delayed", {"erasure": str(erasure.erasure_id), "error": "NotStored"})]
-    away.rename(keys)
-    assert clinic.opened.erasing.attempt(erasure)
-    require_gone(clinic, erasure)
-    clinic.close()

@@ -246,6 +246,19 @@ def test_a_key_provider_that_is_away_is_an_alarm_and_the_record_stays_closed(cli
     require_gone(clinic, erasure)
 
 
+def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path / "clinic")
+    erasure = approved(clinic, told(clinic))
+    keys = clinic.opened.paths.keys
+    away = keys.rename(keys.with_name("away"))
+    assert not clinic.opened.erasing.attempt(erasure)
+    assert clinic.alarms == [("erasure-delayed", {"erasure": str(erasure.erasure_id), "error": "NotStored"})]
+    away.rename(keys)
+    assert clinic.opened.erasing.attempt(erasure)
+    require_gone(clinic, erasure)
+    clinic.close()
+
+
 def test_a_keyring_from_before_it_does_not_bring_the_client_back(tmp_path: Path) -> None:
     clinic = make_clinic(tmp_path / "clinic")
     client, other = told(clinic), told(clinic, "Other")
