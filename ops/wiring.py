@@ -186,15 +186,9 @@ def found(
 ) -> Founded:
     """Found a clinic in a new or empty directory, and return what must be kept elsewhere.
 
-    A crash half way leaves a directory that `open_clinic` calls not initialised: FORMAT is written last, when all else
-    is on the disk, by its bytes and by its names.
+    `create` makes its first root key and opens what keeps it: a key file in its usual place where none is given.
 
-    Args:
-        data: the directory.
-        name: the clinic's.
-        policy: its first policy.
-        database_url: PostgreSQL that keeps its log; None for SQLite.
-        create: makes the first root key of this clinic; by default in a key file in its usual place.
+    A crash half way leaves a directory that is not initialised: FORMAT is last, with all else on the disk by name too.
 
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
@@ -233,9 +227,7 @@ def found(
     finally:
         store.close()
         keyring.close()
-    for folder in (paths.signer, paths.keys, paths.data, *new):
-        _sync(folder)
-    # Last: a crash before this leaves a directory that `open_clinic` calls not initialised.
+    _sync(paths.signer, paths.keys, paths.data, *new)
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
 
@@ -467,10 +459,11 @@ def _write_durably(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(*folders: Path) -> None:
+    """Make the names in folders durable."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

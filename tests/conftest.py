@@ -84,6 +84,16 @@ def openbao() -> Iterator[ThrowawayOpenBao]:
 
 
 @pytest.fixture(scope="session")
+def openbao_tls() -> Iterator[ThrowawayOpenBao]:
+    """The same, with a certificate that its own authority signed."""
+    server = ThrowawayOpenBao(tls=True)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
 def softhsm() -> Iterator[ThrowawaySoftHsm]:
     """The one PKCS#11 token of the run."""
     token = ThrowawaySoftHsm()

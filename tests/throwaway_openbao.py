@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -31,15 +32,18 @@ START_SECONDS = 30.0
 class ThrowawayOpenBao:
     """A running server with a transit engine; `stop` ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = False) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="wkbao-"))
         self.root_token = secrets.token_hex(16)
         port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"http{'s' * tls}://127.0.0.1:{port}"
+        self.ca_file = self.home / "vault-ca.pem"
+        self._authority: ssl.SSLContext | None = None
         arguments = [f"-dev-listen-address=127.0.0.1:{port}", f"-dev-root-token-id={self.root_token}"]
+        encrypted = ["-dev-tls", f"-dev-tls-cert-dir={self.home}"] if tls else []
         with (self.home / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [BINARY, "server", "-dev", "-dev-no-store-token", *arguments],
+                [BINARY, "server", "-dev", "-dev-no-store-token", *arguments, *encrypted],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
@@ -58,7 +62,9 @@ class ThrowawayOpenBao:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.address}/v1/{path}", data, {"X-Vault-Token": self.root_token})  # noqa: S310 - our own loopback server
         request.method = method
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own loopback server
+        if self._authority is None and self.ca_file.exists():
+            self._authority = ssl.create_default_context(cafile=self.ca_file)
+        with urllib.request.urlopen(request, timeout=10, context=self._authority) as response:  # noqa: S310 - our own loopback server
             text = response.read()
         return json.loads(text) if text else None
 

@@ -41,6 +41,7 @@ class ThrowawaySoftHsm:
         os.environ[CONFIGURATION] = str(self.configuration)
         self.pin_file = self.home / "pin"
         self.pin_file.write_text(PIN + "\n")
+        self.pin_file.chmod(0o600)
         pins = ["--so-pin", "an-officer", "--pin", PIN]
         subprocess.run(
             ["softhsm2-util", "--init-token", "--free", "--label", self.label, *pins],

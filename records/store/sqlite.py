@@ -2,8 +2,7 @@
 
 Source: DESIGN (Store); the SQLite documentation on WAL and on transactions.
 
-- All writing and checkpointing is done on one connection of ours, but for the truncation of the journal after a purge;
-  readers are read-only connections.
+- All writing and checkpointing is done on one connection of ours; readers are read-only connections.
 - The ledger index is the position that everything follows; rowids prove nothing and are used only for the read-back.
 - An advisory lock on the data directory keeps a second writing process out.
 - A crash before COMMIT returns leaves nothing or the whole batch: SQLite's own recovery decides, and it never leaves a
@@ -35,6 +34,7 @@ from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
 from records.store.sqlite_damage import told
 from records.store.sqlite_fences import close_streams, fenced_streams
+from records.store.sqlite_kept_rows import write_audits, write_sealed_rows
 from records.store.sqlite_proofs import insert_bodies, read_back, write_proofs
 from records.store.sqlite_purge import standing_rows, truncate_journal, write_purges
 from records.store.sqlite_rows import CACHED_STATEMENTS, insert_rows, select_in
@@ -59,11 +59,6 @@ READERS = 8
 BUSY_TIMEOUT_SECONDS = 5.0
 _LAST_VERSION = 2**63 - 1
 _KNOWN = "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest"
-_PUT = (
-    "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
-    " SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state"
-)
-_PUT_FORWARD = _PUT + " WHERE excluded.version > sealed_rows.version"
 
 
 class LedgeredRecorder(SQLiteApplicationRecorder):
@@ -109,6 +104,7 @@ class SqliteStore(Store):
         # None where a commit failed half way: then the database is asked before the next batch.
         self._committed: LogHead | None = None
         self._fenced: set[UUID] = set()
+        self._swept = False
         if not read_only:
             self._open_writer()
 
@@ -161,7 +157,8 @@ class SqliteStore(Store):
         """Truncate the journal; see `Store.sweep`."""
         if self._writer is None:
             raise NotStored("this store was opened for reading")
-        return truncate_journal(self._path, BUSY_TIMEOUT_SECONDS)
+        self._group.commit(Unit(sweep=True))
+        return self._swept
 
     def _write_batch(self, units: Sequence[Unit]) -> Sequence[Committed | WellkeptError]:
         writer = self._writer
@@ -191,6 +188,8 @@ class SqliteStore(Store):
         self._ends.move(plan.heads)
         self._fenced.update(plan.fences)
         self._committed = plan.head
+        if any(unit.sweep for unit in units):
+            self._swept = truncate_journal(writer)
         return plan.outcomes
 
     def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
@@ -223,29 +222,10 @@ class SqliteStore(Store):
             )
         read_back(writer, plan, writer.total_changes - changes)
         write_proofs(writer, plan)
-        for put in plan.puts:
-            writer.execute(
-                _PUT_FORWARD if put.only_forward else _PUT,
-                (put.place, put.row_id.bytes, put.stream.bytes, put.version, put.state),
-            )
-        if plan.deletes:
-            writer.executemany(
-                "DELETE FROM sealed_rows WHERE place = ? AND row_id = ?",
-                [(d.place, d.row_id.bytes) for d in plan.deletes],
-            )
+        write_sealed_rows(writer, plan)
         close_streams(writer, plan)
         write_purges(writer, plan)
-        for audit in plan.audits:
-            if audit.restart:
-                writer.execute("DELETE FROM audit_index")
-            writer.executemany(
-                "INSERT OR IGNORE INTO audit_index VALUES (?, ?, ?, ?, ?)",
-                [
-                    (r.position, r.client_id.bytes if r.client_id else None, r.actor, r.purpose, r.at_us)
-                    for r in audit.rows
-                ],
-            )
-            writer.execute("UPDATE audit_position SET idx = ?", (audit.position,))
+        write_audits(writer, plan)
 
     def _stored_head(self) -> LogHead:
         with self._reader() as reader:

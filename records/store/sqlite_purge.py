@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
 
-from records.errors import LedgerMismatch, NotStored
+from records.errors import LedgerMismatch
 from records.ledger import chain_key
 from records.store.batch import Plan
 from records.store.schema import SEALED_TOPIC
@@ -30,6 +28,7 @@ _STANDING = (
     " ON e.originator_id = ? AND e.originator_version = ?"
     " WHERE substr(l.entry, 8, 1) <= x'02' AND substr(l.entry, 17, 24) = ?"
 )
+WAIT_MS = 500
 _PURGE = "UPDATE stored_events SET state = ? WHERE originator_id = ? AND originator_version = ? AND state = ?"
 
 
@@ -64,17 +63,19 @@ def write_purges(writer: sqlite3.Connection, plan: Plan) -> None:
         raise LedgerMismatch("an event was not purged as written", plan.first_index)
 
 
-def truncate_journal(path: Path, wait_seconds: float) -> bool:
-    """Move the journal into the database and cut it to nothing; return False where a reader kept it.
+def truncate_journal(writer: sqlite3.Connection) -> bool:
+    """Move the journal into the database and cut it to nothing; return False where something kept it.
 
-    Raises:
-        NotStored: the database cannot be opened or written.
+    It is done on the one connection that writes, between two batches: a checkpoint on another one races with its writes
+    in SQLite before 3.51.3. Writers wait meanwhile, so it waits for readers no longer than `WAIT_MS`.
     """
+    (before,) = writer.execute("PRAGMA busy_timeout").fetchone()
+    writer.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
     try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=wait_seconds)) as connection:
-            # In the database as well, what was written must be on the disk before the journal goes.
-            connection.execute("PRAGMA synchronous = FULL")
-            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.Error as error:
-        raise NotStored("the journal could not be truncated") from error
+        busy: int = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error:
+        # What was committed stands; whoever asked is told that the journal does, too.
+        return False
+    finally:
+        writer.execute(f"PRAGMA busy_timeout = {int(before)}")
     return not busy

@@ -186,6 +186,8 @@ class Unit(NamedTuple):
     """Events of closed streams whose ciphertext goes, each with its entry; nothing happens where it is gone already."""
     unmoved: tuple[Reference, ...] = ()
     """Streams that must still stand at this version, beside those that are appended to."""
+    sweep: bool = False
+    """Let the database's own files go of old pages after the batch; for `Store.sweep` alone."""
 
 
 class Committed(NamedTuple):

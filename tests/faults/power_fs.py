@@ -253,7 +253,8 @@ class PowerFs:
                 answer, code = self._answer(call, node, request[40:]), 0
             except OSError as error:
                 answer, code = b"", -(error.errno or errno.EIO)
-            except Exception as error:  # noqa: BLE001 - else whoever waits for the answer would wait for ever
+            except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
+                # Else whoever waits for the answer would wait for ever.
                 self.broken.append(error)
                 answer, code = b"", -errno.EIO
             try:

@@ -139,9 +139,6 @@ class ErasingDisk(ServedDisk):
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[ErasingDisk]:
-    (tmp_path / "probe").mkdir()
-    if not PowerFs.usable(tmp_path / "probe"):
-        pytest.skip("no file system can be mounted here (it takes /dev/fuse and root)")
     made = ErasingDisk(tmp_path)
     with made.power as power:
         power.load(tmp_path / "first")
@@ -162,7 +159,7 @@ def test_no_room_at_any_step_delays_it_and_it_is_completed_without_a_restart(dis
     disk.power.full_after_turn = {"records.db-wal"}
     assert disk.approve(last, requests[last])[0] == 201
     assert disk.power.full_for == {"records.db-wal"}, "it did not come to its last commit"
-    assert len(disk.delayed()) == 1
+    assert disk.delayed(), "nobody is told"
     # The reading that is refused would leave an entry, for which there is no room either.
     assert disk.shown(last) in (410, 503)
 
@@ -205,6 +202,25 @@ def test_a_disk_that_fills_up_at_any_byte_approves_it_or_does_not(disk: ErasingD
     disk.wait_until_completed(disk.clients)
     disk.wait_until_ready()
     disk.hold(disk.clients)
+
+
+def test_a_start_on_a_full_disk_says_so_and_the_next_one_completes_it(disk: ErasingDisk) -> None:
+    client = disk.clients[0]
+    erasure = disk.request(client)
+    disk.power.full_for = {"root.new"}
+    assert disk.approve(client, erasure)[0] == 201
+    assert disk.service.stop() == 0
+    disk.service = Served(disk.folder / "clinic")
+    assert disk.service.process.wait(30) == 1
+    said = disk.service.log.read_text().splitlines()
+    assert said[-1] == "wellkept: the key file cannot be written."
+    assert not any("Traceback" in line for line in said)
+    disk.service.stop()
+    disk.power.full_for = set()
+    disk.service = Served(disk.folder / "clinic")
+    disk.service.wait()
+    assert disk.state(client) == "completed"
+    disk.hold([client])
 
 
 def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:

@@ -31,15 +31,13 @@ from tests.throwaway_postgres import ThrowawayPostgres
 
 ROOT = Path(__file__).parents[2]
 QUICK = (
-    "fenced",
     "keys-destroyed",
-    "key-file-beside-with-the-new-key",
     "some-keys-rewrapped",
     "old-key-unused",
     "old-key-destroyed",
     "caches-dropped",
 )
-QUICK_ON_POSTGRES = ("keys-destroyed", "caches-dropped")
+QUICK_ON_POSTGRES = ("caches-dropped",)
 """What happens between these changes files only, which are the same on both engines."""
 
 

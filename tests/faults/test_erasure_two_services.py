@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -169,7 +170,7 @@ def test_both_at_the_same_moment_complete_it_once(pair: Pair) -> None:
     for client in pair.clients[1 : 1 + AT_ONCE]:
         path = pair.request(client)
         with ThreadPoolExecutor(2) as both:
-            answers = list(both.map(lambda service: pair.approve(service, path), (pair.near, pair.far)))  # noqa: B023
+            answers = list(both.map(partial(pair.approve, path=path), (pair.near, pair.far)))
         # Whoever comes second finds it approved, or that the record moved, and may ask again.
         assert 201 in answers, answers
         assert set(answers) <= {200, 201, 409, 503}, answers
@@ -185,7 +186,7 @@ def test_a_key_provider_that_is_away_in_one_is_an_alarm_and_it_goes_on_when_it_i
     pair.vault.rename(away)
     try:
         assert pair.approve(pair.far, path) == 201
-        assert pair.delayed() == ["KeyProviderUnreachable"]
+        assert set(pair.delayed()) == {"KeyProviderUnreachable"}
         assert [pair.shown(service, client) for service in (pair.near, pair.far)] == [410, 410]
         until = time.monotonic() + PATIENCE_SECONDS
         while len(pair.delayed()) < 2:

@@ -1,7 +1,7 @@
 """The power is cut: what was acknowledged is there, with its keys, and the signer starts again.
 
 The disk is `tests.faults.power_fs`, which keeps what was synced, and of the rest nothing or what a seed draws. It needs
-`/dev/fuse` and root; where it cannot be mounted, this file has no test but the one of the model.
+`/dev/fuse` and root; where it cannot be mounted, this file is not collected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ops.data_format import NotInitialised
 from ops.wiring import open_clinic
 from tests.doors import Doors
 from tests.faults.kill_rounds import Claims, hold
-from tests.faults.power_fs import PowerFs
 from tests.faults.power_rounds import Life, live
 from tests.ops.running import run
 from tests.ops.test_upgrade import unpack
@@ -27,12 +26,6 @@ CHANGES = 800
 WELLKEPT = ["-c", "from ops.cli import main; main()"]
 INIT = ["init", "--data", "{disk}/clinic", "--clinic", "Hill", "--jurisdiction", "uk", "--timezone", "Europe/London"]
 UPGRADE = ["upgrade", "--data", "{disk}/clinic", "--yes"]
-
-
-@pytest.fixture(autouse=True)
-def usable(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if not PowerFs.usable(tmp_path_factory.mktemp("probe")):
-        pytest.skip("no file system can be mounted here (it takes /dev/fuse and root)")
 
 
 def clients_of(life: Life) -> list[str]:

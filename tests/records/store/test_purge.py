@@ -294,7 +294,7 @@ def test_the_ciphertext_is_in_no_file_afterwards(sqlite_engine: SqliteEngine, si
 def test_a_reader_keeps_the_journal_and_the_next_sweep_takes_it(
     sqlite_engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("records.store.sqlite.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("records.store.sqlite_purge.WAIT_MS", 50)
     store = sqlite_engine.open()
     stream = closed(store)
     reader = sqlite3.connect(sqlite_engine.path, isolation_level=None)
