@@ -275,8 +275,14 @@ def _check_keys(backup: Backup, asked: Asked, keys: Path, verifier: Verifier) ->
     with closing(Keyring(keys / KEYRING, backup.manifest.deployment, provider, time.monotonic)) as keyring:
         held = list(keyring.held())
         if held and not any(_opens(keyring, one.key_id, one.scope, one.key_class) for one in held):
-            raise KeyMissing("no key of this keyring opens: the root key is another clinic's, or an older one")
+            raise KeyMissing(_NOTHING_OPENS)
         check_keyring(keyring, verifier)
+
+
+_NOTHING_OPENS = (
+    "no key of this keyring opens: the root key is another clinic's, or was turned since (each erasure turns it), and a"
+    " newer copy of the keyring is needed"
+)
 
 
 def _opens(keyring: Keyring, key_id: bytes, scope: UUID, key_class: int) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +31,7 @@ from ops.wiring import Paths, deployment_of, open_store
 from records.checkpoint import OUR_SIGNATURES, parse_signed_checkpoint, signed_at
 from records.errors import WellkeptError
 from records.key_provider import KeyFileProvider
+from records.ledger import Kind, decode_entry
 
 SPACE_WARN_BYTES = 2 << 30
 SPACE_FAIL_BYTES = 200 << 20
@@ -165,8 +167,10 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
         yield warn("passphrase", "The key file has no passphrase: whoever reads it has the keys.")
     # Opening a clinic holds the keyring to the log: it fails when one key is missing.
     with closing(open_from(settings, read_only=True, told=_untold)) as clinic:
-        keys = len(clinic.store.key_entries())
-    yield ok("keys", f"All {keys} keys that the log names are there and open.")
+        kinds = Counter(decode_entry(raw).kind for _, raw in clinic.store.key_entries())
+    destroyed = kinds[Kind.KEY_DESTROYED]
+    erased = f"; {destroyed} were destroyed by erasures" if destroyed else ""
+    yield ok("keys", f"All {kinds[Kind.KEY_CREATED] - destroyed} keys that the log names are there and open{erased}.")
 
 
 def check_space(settings: Settings) -> Iterator[Finding]:

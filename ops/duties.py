@@ -33,6 +33,7 @@ from records.clinic import change_policy
 from records.erasing import Waiting
 from records.errors import InvalidContent, UnknownItem
 from records.ledger import from_microseconds
+from records.purging import left_to_purge, purge
 from records.request import Request
 from records.retention_profiles import RetentionProfile
 from records.signed_note import parse_vkey
@@ -331,6 +332,15 @@ def _withdraw_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any
     return {"id": erasure_id, "client": client_id, "withdrawn": arguments["ground"]}
 
 
+def _purge_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
+    erasure_id = _id(arguments["id"], "erasure")
+    if arguments["dry_run"]:
+        client_id, left = left_to_purge(clinic.service, clinic.store, erasure_id, request)
+        return {"id": erasure_id, "client": client_id, "left": left}
+    purged = purge(clinic.service, clinic.store, erasure_id, request, progress)
+    return {"id": erasure_id, **purged._asdict()}
+
+
 def _certify_erasure(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     erasure_id = _id(arguments["id"], "erasure")
     client_id = clinic.erasure.state(erasure_id).client_id
@@ -398,6 +408,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.request": _request_erasure,
     "erasure.approve": _approve_erasure,
     "erasure.withdraw": _withdraw_erasure,
+    "erasure.purge": _purge_erasure,
     "erasure.list": _list_erasures,
     "erasure.certificate": _certify_erasure,
     "disclosures.letter": _letter,

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ops.settings import Settings
-from ops.verify import Checkpoint, MalformedCheckpoint, parse_checkpoint
+from ops.verify import Checkpoint, MalformedCheckpoint, VerificationError, parse_checkpoint
 from ops.wiring import Paths
 from records.errors import NotStored
+from records.store.sqlite_damage import is_damage
 
 ROWS_AT_ONCE = 500
 _LAST = (1 << 63) - 1
@@ -29,6 +30,10 @@ _EVENT = (
     "SELECT rowid, originator_id, originator_version, state FROM stored_events"
     " WHERE originator_id = ? AND originator_version = ?"
 )
+
+
+class DamagedDatabase(VerificationError):
+    """The file is no database any more, or a part of it cannot be read."""
 
 
 class Tables(Protocol):
@@ -125,7 +130,12 @@ def open_tables(settings: Settings) -> Iterator[Tables]:
 
 @contextmanager
 def sqlite_tables(path: Path, *, still: bool = False) -> Iterator[Tables]:
-    """Give the tables in a SQLite file; see `open_tables`. Nothing is made beside one that is `still`."""
+    """Give the tables in a SQLite file; see `open_tables`. Nothing is made beside one that is `still`.
+
+    Raises:
+        DamagedDatabase: the file is damaged.
+        NotStored: it cannot be opened or read.
+    """
     address = f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if still else "")
     try:
         connection = sqlite3.connect(address, uri=True, isolation_level=None)
@@ -134,6 +144,8 @@ def sqlite_tables(path: Path, *, still: bool = False) -> Iterator[Tables]:
     try:
         yield SqliteTables(connection)
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise DamagedDatabase("The database file is damaged: its pages contradict each other.") from error
         raise NotStored("the database cannot be read") from error
     finally:
         connection.close()

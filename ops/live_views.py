@@ -86,7 +86,7 @@ def check_keyring(keyring: Keyring, verifier: Verifier) -> None:
             keyring.by_id(key_id, UUID(bytes=scope), KeyClass(key_class))
         except Erased:
             # Its tombstone says so; the log will when the erasure is completed, at the next start at the latest.
-            verifier.warnings.append(f"The key that entry {index} created was destroyed; its erasure goes on.")
+            verifier.warnings.append(f"The key of entry {index} was destroyed; the next start completes its erasure.")
         except KeyProviderUnreachable:
             # What does not answer now has lost nothing.
             raise

@@ -80,7 +80,7 @@ class Readiness:
 
 
 def _takes_a_file(folder: Path) -> bool:
-    """Whether a new file reaches the disk. A crash here leaves it behind, empty or not; the next probe takes it away."""
+    """Whether a new file reaches the disk. A crash here leaves it behind; the next probe takes it away."""
     probe = folder / ".probe"
     try:
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

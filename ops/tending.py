@@ -3,7 +3,8 @@
 Source: CRYPTO 5 and 7 (step 5).
 
 - Every second it follows the clinic's own entries, so that what this process holds of a client in memory is dropped
-  within a second of the approval, wherever that was given.
+  within a second of the approval, wherever that was given; and again for two minutes, since a reading that was under
+  way may keep what it made.
 - The process that leads the signing goes on with erasures that were approved and stopped half way, every few seconds,
   until they are done: a key provider that was away comes back.
 - What stops it is an alarm. It ends with the process.
@@ -46,6 +47,7 @@ class Tending:
     def look(self) -> None:
         """Follow the log, and go on with what waits."""
         waiting = self._clinic.erasing.waiting()
+        self._clinic.erasing.forget_again()
         signer = self._clinic.signer
         if not waiting or signer is None or not signer.leads or time.monotonic() < self._again_at:
             return

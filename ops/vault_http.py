@@ -2,7 +2,7 @@
 
 Source: the HTTP API of HashiCorp Vault and OpenBao (`/v1/…`, `X-Vault-Token`); decision 46.
 
-- The token is read from its file for each question, so that an agent may renew it there; no log, repr or error has it.
+- The token is read from its file for each question: an agent may renew it there. It is in no log, repr or error.
   A redirect is not followed: the token would go to a server that nobody named.
 - TLS is verified, against the system's authorities or those of a file. Clear HTTP is for the loopback address only
   (`ops.settings` refuses the rest).

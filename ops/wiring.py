@@ -188,15 +188,13 @@ def found(
 
     `create` makes its first root key and opens what keeps it: a key file in its usual place where none is given.
 
+    A crash half way leaves a directory that is not initialised: FORMAT is last, with all else on the disk by name too.
+
     Raises:
         FileExistsError: the directory, or its key directory, holds something already.
     """
     paths = Paths(data)
-    for folder in (paths.data, paths.keys):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty")
+    new = _make_folders(paths)
     deployment_id = uuid.uuid4()
     provider = create(deployment_id) if create else _key_file(paths.key_file)
     Keyring.create(paths.keyring, deployment_id)
@@ -229,9 +227,21 @@ def found(
     finally:
         store.close()
         keyring.close()
-    # Last: a crash before this leaves a directory that `open_clinic` calls not initialised.
+    _sync(paths.signer, paths.keys, paths.data, *new)
     _write_durably(data / "FORMAT", FORMAT)
     return Founded(fingerprint, secret)
+
+
+def _make_folders(paths: Paths) -> list[Path]:
+    """Make the directories of a new clinic; return those that must be synced for their names to stay."""
+    absolute = paths.data.absolute()
+    new = [folder.parent for folder in (absolute, *absolute.parents) if not folder.exists()]
+    for folder in (paths.data, paths.keys):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty")
+    return [absolute.parent, *new]
 
 
 def open_store(
@@ -300,9 +310,9 @@ def open_clinic(
     try:
         guard.begin(store.head().last_us)
         require_whole(store, told)
+        require_keys(store, keyring)
         if not read_only and isinstance(provider, KeyFileProvider):
             _claim(provider, paths.keyring)
-        require_keys(store, keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
         signer = None if read_only else Signer(store, state, deployment_id, clock_us, time.monotonic, told)
@@ -412,7 +422,7 @@ def _key_file(path: Path) -> KeyFileProvider:
 
 
 def _claim(provider: KeyFileProvider, keyring: Path) -> None:
-    """Take the key file for this clinic alone, before anything could be destroyed in it."""
+    """Take the key file for this clinic alone, once it opened its keys and before any could be destroyed in it."""
     # Where it cannot be written, nothing in it can be destroyed from here either.
     with suppress(NotStored):
         provider.claim(keyring)
@@ -420,8 +430,15 @@ def _claim(provider: KeyFileProvider, keyring: Path) -> None:
 
 @contextmanager
 def _alone(keys: Path) -> Iterator[None]:
-    """Erase alone: one process and one thread at a time. The lock ends with the process."""
-    descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Erase alone: one process and one thread at a time. The lock ends with the process.
+
+    Raises:
+        NotStored: the directory of the keys is not there, or cannot be written.
+    """
+    try:
+        descriptor = os.open(keys / "erasing.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise NotStored("the directory of the keys cannot be written") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -439,6 +456,14 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    _sync(path.parent)
+
+
+def _sync(*folders: Path) -> None:
+    """Make the names in folders durable."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -79,6 +79,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "erasure.approve": ("approve the erasure of a client", "approved the erasure of the client"),
     "erasure.withdraw": ("withdraw a request for erasure", "withdrew a request for erasure"),
     "erasure.complete": ("complete an erasure", "completed an erasure"),
+    "erasure.purge": ("purge what is left of an erased record", "purged what was left of an erased record"),
     "erasure.view": ("read what became of a request for erasure", "read what became of a request for erasure"),
     "erasure.certificate": ("get the certificate of an erasure", "got the certificate of an erasure"),
     "erasure.list": ("list the erasures", "saw the client in the list of erasures"),

@@ -34,6 +34,7 @@ CHANGES: dict[str, str] = {
     "erasure.withdrawn": "withdrew a request to erase a client ({detail})",
     "erasure.approved": "approved the erasure of a client, whose record is closed since",
     "erasure.completed": "destroyed the keys of a client's record",
+    "erasure.purged": "purged what was left of an erased record",
     "token.issued": "issued a sign-in token to {person}",
     "token.revoked": "took back a sign-in token of {person}",
     "care_team.member_added": "put {person} into the client's care team, {detail}",

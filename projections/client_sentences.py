@@ -82,6 +82,7 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "erasure.request": ("ask that your record be erased", "asked that your record be erased"),
     "erasure.approve": ("approve that your record be erased", "approved that your record be erased"),
     "erasure.withdraw": ("withdraw a request to erase your record", "withdrew a request to erase your record"),
+    "erasure.purge": ("purge what is left of your erased record", "purged what was left of your erased record"),
     "erasure.view": ("look up a request to erase your record", "looked up a request to erase your record"),
     "erasure.certificate": ("get the certificate of the erasure", "got the certificate of the erasure"),
     "erasure.list": ("look through the requests for erasure", "saw your record among the requests for erasure"),

@@ -191,6 +191,8 @@ class RetentionDueView:
         limit, profile = limit_of(asked.parameters), policy.retention_profile
 
         def count(client_id: UUID, state: RosterState | None) -> _Counted | UUID | None:
+            if client_id in reader.directory.clinic.erased:
+                return None
             known = None if state is None or state.gaps else facts(state.retention, zone)
             if state is None or known is None:
                 return client_id

@@ -44,9 +44,11 @@ class CaseloadItem(msgspec.Struct, frozen=True, kw_only=True):
         episode: `open`, `closed` or None where there was none yet.
         next_booking, last_session: when.
         notes_due: how many sessions wait for a note longer than the clinic signs within.
+        erased: the record was erased; only the id is left.
     """
 
     id: UUID
+    erased: bool = False
     name: str | None = None
     preferred_name: str | None = None
     birth_date: str | None = None
@@ -72,9 +74,11 @@ class ListedClient(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name, preferred_name: None where the record cannot be opened, then only the id is known.
         birth_date: as far as it is known (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); with the name it identifies the client.
+        erased: the record was erased; only the id is left.
     """
 
     id: UUID
+    erased: bool = False
     name: str | None = None
     preferred_name: str | None = None
     birth_date: str | None = None
@@ -260,7 +264,7 @@ class CaseloadView:
         Raises:
             InvalidContent: `/limit`, `/after`.
         """
-        at, policy = asked.at, reader.directory.clinic.policy
+        at, policy, erased = asked.at, reader.directory.clinic.policy, reader.directory.clinic.erased
 
         def order(state: RosterState | None) -> Order:
             if state is None:
@@ -270,7 +274,7 @@ class CaseloadView:
 
         page = self._roster.page(
             _own_clients(reader, asked.actor),
-            lambda client_id, state: _caseload_item(client_id, state, policy, at),
+            lambda client_id, state: _caseload_item(client_id, state, policy, at, client_id in erased),
             order=order,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -299,7 +303,7 @@ class ClientListView:
         everyone = actor.role in SEES_ALL and not asked.parameters.get("mine")
         page = self._roster.page(
             None if everyone else _own_clients(reader, actor),
-            _listed,
+            lambda client_id, state: _listed(client_id, state, client_id in reader.directory.clinic.erased),
             words=words,
             after=asked.parameters.get("after"),
             limit=limit_of(asked.parameters),
@@ -312,9 +316,11 @@ def _own_clients(reader: Reader, actor: Actor) -> Collection[UUID]:
     return reader.directory.clients_of(actor.id, relation) if relation is not None else ()
 
 
-def _caseload_item(client_id: UUID, state: RosterState | None, policy: ClinicPolicy, at: datetime) -> CaseloadItem:
-    if state is None:
-        return CaseloadItem(id=client_id)
+def _caseload_item(
+    client_id: UUID, state: RosterState | None, policy: ClinicPolicy, at: datetime, erased: bool
+) -> CaseloadItem:
+    if state is None or erased:
+        return CaseloadItem(id=client_id, erased=erased)
     return CaseloadItem(
         id=client_id,
         name=state.name,
@@ -329,7 +335,7 @@ def _caseload_item(client_id: UUID, state: RosterState | None, policy: ClinicPol
     )
 
 
-def _listed(client_id: UUID, state: RosterState | None) -> ListedClient:
-    if state is None:
-        return ListedClient(id=client_id)
+def _listed(client_id: UUID, state: RosterState | None, erased: bool) -> ListedClient:
+    if state is None or erased:
+        return ListedClient(id=client_id, erased=erased)
     return ListedClient(id=client_id, name=state.name, preferred_name=state.preferred_name, birth_date=state.birth_date)

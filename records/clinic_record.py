@@ -63,6 +63,7 @@ class ErasureState(msgspec.Struct, frozen=True, kw_only=True):
         disclosures: how many disclosures stood when it was approved.
         completed_at, key_ids, generation, cached_until: as in `records.erasure.ErasureCompleted`.
         reapplied: it was done again after a restore.
+        purged: how many events' ciphertext was purged since, None where it was not.
     """
 
     version: int
@@ -79,6 +80,7 @@ class ErasureState(msgspec.Struct, frozen=True, kw_only=True):
     generation: int | None = None
     cached_until: datetime | None = None
     reapplied: bool = False
+    purged: int | None = None
 
     @property
     def open(self) -> bool:

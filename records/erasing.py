@@ -33,7 +33,7 @@ from records.actors import Actor, Role
 from records.erasure import complete_erasure
 from records.errors import LedgerMismatch, Unavailable
 from records.keyring import LEASE_SECONDS, Keyring, Tombstone
-from records.ledger import Entry, Kind, decode_entry, to_microseconds
+from records.ledger import CHAIN_OFFSET, KIND_OFFSET, Entry, Kind, decode_entry, to_microseconds
 from records.request import Request
 from records.service import Service
 from records.store import Store
@@ -97,6 +97,15 @@ class Erasing:
             for erasure_id, state in erasures.items()
             if state.approved_at is not None and state.completed_at is None
         )
+
+    def forget_again(self) -> None:
+        """Drop anew what was closed in the last two minutes: a reading under way then may have kept what it made."""
+        since = self._service.now() - timedelta(seconds=2 * LEASE_SECONDS)
+        for state in self._service.directory.clinic.erasures.values():
+            closed_at = state.approved_at or state.completed_at
+            if closed_at is not None and closed_at >= since:
+                for forget in self._service.forgetters:
+                    forget(state.client_id)
 
     def resume(self) -> tuple[Waiting, ...]:
         """Make the log and the keyring agree on what was erased; return what was completed. For each start.
@@ -169,9 +178,7 @@ class Erasing:
     def _living_keys(self, client_id: UUID) -> list[Entry]:
         """Return the entries of the client's keys that no entry destroyed yet. O(keys of the clinic)."""
         living: dict[bytes, Entry] = {}
-        for entry in self._key_entries():
-            if entry.stream != client_id:
-                continue
+        for entry in self._key_entries(of=client_id):
             if entry.kind is Kind.KEY_CREATED:
                 living[entry.key_id] = entry
             else:
@@ -182,28 +189,33 @@ class Erasing:
         """Return a tombstone for each key that an entry calls destroyed."""
         erased = self._service.directory.clinic.erased
         found: list[Tombstone] = []
-        for entry in self._key_entries():
-            if entry.kind is Kind.KEY_DESTROYED:
-                erasure_id = erased.get(entry.stream)
-                if erasure_id is None:
-                    raise LedgerMismatch("a key was destroyed and no erasure tells why")
-                found.append(Tombstone(entry.key_id, entry.stream, entry.key_class, 1, erasure_id, entry.logged_at_us))
+        for entry in self._key_entries(Kind.KEY_DESTROYED):
+            erasure_id = erased.get(entry.stream)
+            if erasure_id is None:
+                raise LedgerMismatch("a key was destroyed and no erasure tells why")
+            found.append(Tombstone(entry.key_id, entry.stream, entry.key_class, 1, erasure_id, entry.logged_at_us))
         return found
 
     def _unknown_to_log(self) -> list[Waiting]:
         """Return what the keyring remembers and this log does not: it was restored from before. Of its clients only."""
-        clients = {entry.stream for entry in self._key_entries() if entry.kind is Kind.KEY_CREATED}
+        stones = self._keyring.tombstones()
+        if not stones:
+            return []
+        clients = {entry.stream for entry in self._key_entries(Kind.KEY_CREATED)}
         completed = {
             state.client_id
             for state in self._service.directory.clinic.erasures.values()
             if state.completed_at is not None
         }
         wanted = {
-            stone.scope: stone.erasure
-            for stone in self._keyring.tombstones()
-            if stone.scope in clients and stone.scope not in completed
+            stone.scope: stone.erasure for stone in stones if stone.scope in clients and stone.scope not in completed
         }
         return [Waiting(erasure_id, client_id) for client_id, erasure_id in wanted.items()]
 
-    def _key_entries(self) -> list[Entry]:
-        return [decode_entry(raw) for _, raw in self._store.key_entries()]
+    def _key_entries(self, kind: Kind | None = None, of: UUID | None = None) -> list[Entry]:
+        """Return the entries of keys, of one kind or of one client only; decoding is what costs."""
+        return [
+            decode_entry(raw)
+            for _, raw in self._store.key_entries()
+            if (kind is None or raw[KIND_OFFSET] == kind) and (of is None or raw[CHAIN_OFFSET:][:16] == of.bytes)
+        ]

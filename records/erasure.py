@@ -8,6 +8,7 @@ Rules:
 - Whoever requested it does not approve it. One request of a client is open at a time.
 - From its approval on the record takes no event and is shown to nobody; it is not taken back.
 - A request that was not approved can be withdrawn, by anybody who may approve.
+- What was completed can be purged: the ciphertext goes too, and the entries say of which events (`records.purging`).
 - These events live in the clinic's own stream: ids and codes only, so they outlive what they are about.
 
 It destroys nothing: see `records.erasing`.
@@ -155,7 +156,28 @@ class ErasureCompleted(Event, frozen=True, kw_only=True, tag="erasure.completed"
         record.version = version
 
 
-EVENTS = (ErasureRequested, ErasureWithdrawn, ErasureApproved, ErasureCompleted)
+class ErasurePurged(Event, frozen=True, kw_only=True, tag="erasure.purged"):
+    """The ciphertext of an erased client's events was purged; an entry for each stands before this. Since 1.
+
+    Attributes:
+        count: how many events of the client are purged, in all.
+    """
+
+    stream_kind = StreamKind.CLINIC
+    subject = "erasure_id"
+    lifecycle = "destroy"
+
+    erasure_id: UUID
+    count: int
+
+    def apply(self, record: ClinicRecord, version: int) -> None:
+        """Say that it was done."""
+        state = msgspec.structs.replace(record.erasures[self.erasure_id], version=version, purged=self.count)
+        record.erasures = {**record.erasures, self.erasure_id: state}
+        record.version = version
+
+
+EVENTS = (ErasureRequested, ErasureWithdrawn, ErasureApproved, ErasureCompleted, ErasurePurged)
 
 # --- decisions
 
@@ -278,6 +300,39 @@ def complete_erasure(
             **context.stamp(),
         )
     ]
+
+
+@decision("erasure.purge", on=StreamKind.CLINIC)
+def note_purge(record: ClinicRecord, context: Context, *, erasure_id: UUID, count: int) -> Sequence[Event]:
+    """Say that the ciphertext of an erased client was purged; nothing to do where that stands.
+
+    Args:
+        record: the clinic.
+        context: who purged it, and when.
+        erasure_id: the erasure.
+        count: how many events are purged, in all.
+
+    Raises:
+        UnknownItem: there is no such erasure.
+        RuleBroken: `erasure-open`.
+    """
+    state = require_completed(record, erasure_id)
+    if state.purged == count:
+        return []
+    return [ErasurePurged(erasure_id=erasure_id, count=count, **context.stamp())]
+
+
+def require_completed(record: ClinicRecord, erasure_id: UUID) -> ErasureState:
+    """Return an erasure that is completed.
+
+    Raises:
+        UnknownItem: there is no such erasure.
+        RuleBroken: `erasure-open`: its keys are not destroyed.
+    """
+    state = _known(record, erasure_id)
+    if state.completed_at is None:
+        raise RuleBroken("erasure-open", "The erasure is not completed; only what is erased can be purged.")
+    return state
 
 
 def _known(record: ClinicRecord, erasure_id: UUID) -> ErasureState:

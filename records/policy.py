@@ -177,6 +177,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "erasure.approve": _APPROVES_ERASURE,
     "erasure.withdraw": _APPROVES_ERASURE,
     "erasure.complete": {Role.OPERATOR: _ANYONE},
+    "erasure.purge": {Role.PRIVACY_OFFICER: _ANYONE, Role.OPERATOR: _ANYONE},
     "erasure.view": _ERASURE_READ,
     "erasure.certificate": {**_ERASURE_READ, Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
     "erasure.list": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
@@ -190,8 +191,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
 }
 """Action → role → grant."""
 
-OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.certificate", "erasure.approve"})
-"""What may still be done about a client whose record was erased: see that it was, and approve it once more."""
+OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.certificate", "erasure.approve", "erasure.purge"})
+"""What may still be done about a client whose record was erased: see that it was, approve it once more, purge it."""
 
 
 TOLD_WHEN_DONE = frozenset({"legal_hold.place", "legal_hold.lift"})

@@ -177,6 +177,11 @@ def key_id_of(state: bytes) -> bytes:
     raise SealBroken("a stored state of unknown format")
 
 
+def purged_state(key_id: bytes, payload_sha256: bytes) -> bytes:
+    """Return what stands in place of a purged ciphertext: 0x00, the key's id, and the digest of what stood there."""
+    return bytes([PURGED]) + key_id + payload_sha256
+
+
 def open_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Segment, ...]]:
     """Open one event in its place.
 

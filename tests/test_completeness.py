@@ -45,6 +45,7 @@ COMMANDS_ONLY = {
     "issue_token": "wellkept token issue",
     "revoke_token": "wellkept token revoke",
     "enrol_second_factor": "wellkept user totp",
+    "note_purge": "wellkept erase purge",
 }
 """Decision without a route → the command that makes it."""
 

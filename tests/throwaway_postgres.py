@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -85,6 +86,21 @@ class ThrowawayPostgres:
         self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
         self._process.wait(30)
 
+    def kill(self) -> None:
+        """Kill the server and each of its processes (SIGKILL); returns when none is left. Its data stays."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            found = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
+        for pid in (self._process.pid, *(pid for (pid,) in found)):
+            # One may have ended since it was named.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(30)
+        # Whoever is left ends by itself when it sees that the server is gone; until then no other one starts.
+        deadline = time.monotonic() + START_SECONDS
+        while any(_runs(pid) for (pid,) in found):
+            assert time.monotonic() < deadline, "a process of the server did not end"
+            time.sleep(0.01)
+
     def settings(self, **settings: str | None) -> None:
         """Set server settings for all sessions, or reset those that are None; returns when new sessions see them."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -112,6 +128,16 @@ class ThrowawayPostgres:
                 time.sleep(0.05)
             else:
                 return
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Whoever adopts it may be slow to bury it; a dead process holds nothing.
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _unprivileged(home: Path) -> dict[str, Any]:

@@ -116,11 +116,17 @@ class BenchClinic:
         sealed = self.service.mapper.append(StreamKind.CLIENT, client, EVENTS_EACH, notes).sealed[0]
         return len(sealed.state)
 
-    def issue_token(self) -> str:
-        """Issue a token to the therapist; return it."""
+    def hire(self, role: Role, name: str) -> Actor:
+        """Open an account for somebody else."""
+        staff = uuid4()
+        self.service.transact(staff, create_account, Request(operator(), "bench"), name=name, role=role)
+        return Actor(str(staff), role)
+
+    def issue_token(self, person: Actor | None = None) -> str:
+        """Issue a token to the therapist, or to somebody else; return it."""
         token = "wk_" + secrets.token_urlsafe(32)
         self.service.transact(
-            UUID(self.therapist.id),
+            UUID((person or self.therapist).id),
             issue_token,
             Request(operator(), "bench"),
             token_id=uuid4(),

@@ -4,6 +4,7 @@ Source: CRYPTO 7; CONTRACT (command line).
 
 - The commands act as the account of WELLKEPT_TOKEN_FILE, else as the operator at the machine, who requests, lists and
   makes certificates, and approves nothing.
+- A purge is asked for by itself, of an erasure that is done: nothing that could be read is lost by it.
 - Refused while retention or a legal hold runs; the answer says which, and until when.
 """
 
@@ -19,14 +20,14 @@ import msgspec
 from ops.desk import perform
 from ops.exits import CommandFailed, Exit
 from ops.settings import Settings
-from ops.terminal import confirm, data_option, json_option, pass_settings, put, say, table, yes_option
+from ops.terminal import confirm, data_option, json_option, pass_settings, progress_bar, put, say, table, yes_option
 from records.erasure import WITHDRAWN_FOR
 from records.retention import BASES
 
 
 @click.group("erase")
 def command() -> None:
-    """Erase a client for good: request, approve, withdraw, status, certificate."""
+    """Erase a client for good: request, approve, withdraw, status, certificate, purge."""
 
 
 @command.command("request")
@@ -70,6 +71,30 @@ def withdraw(settings: Settings, id: UUID, ground: str, as_json: bool) -> None:
     done = perform(settings, "erasure.withdraw", {"id": str(id), "ground": ground})
     put(done, as_json, done["id"])
     say("The request is withdrawn.")
+
+
+@command.command("purge")
+@data_option
+@click.argument("id", type=click.UUID)
+@click.option("--dry-run", is_flag=True, help="Only say how many events would be purged.")
+@yes_option
+@json_option
+@pass_settings
+def purge(settings: Settings, id: UUID, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete the ciphertext of the completed erasure ID, which nobody can read; the digests stay. Not needed."""
+    if dry_run:
+        found = perform(settings, "erasure.purge", {"id": str(id), "dry_run": True})
+        put(found, as_json, found["client"])
+        say(f"{found['left']} events would be purged.")
+        return
+    confirm("Delete the ciphertext of this erased record from the database? The log still verifies.", yes)
+    with progress_bar("purging") as progress:
+        done = perform(settings, "erasure.purge", {"id": str(id), "dry_run": False}, progress)
+    put(done, as_json, done["client"])
+    say(f"{done['now']} events purged now, {done['total']} in all.")
+    if not done["swept"]:
+        say("The database still keeps old pages of them: see the guide, and run this again later.")
+    say("Backups, standbys and archives from before still hold the ciphertext, until they are replaced.")
 
 
 @command.command("certificate")

@@ -21,7 +21,7 @@ from ops.settings import Settings
 from ops.terminal import confirm, data_option, json_option, pass_settings, progress_bar, put, say, table, yes_option
 from ops.wiring import Paths, deployment_of
 from records.generations import destroy_old_generations, turn_generation
-from records.key_provider import KeyProvider
+from records.key_provider import KeyFileProvider, KeyProvider
 from records.key_turns import TURNING
 from records.keyring import Keyring
 from records.ledger import KeyClass
@@ -114,6 +114,9 @@ def rotate(
 
 def _rotate_keyring(settings: Settings, destroy_old: bool, as_json: bool) -> None:
     with _opened(settings) as keys:
+        # What is destroyed in a key file that another clinic uses, too, would be lost to that one.
+        if isinstance(keys.provider, KeyFileProvider):
+            keys.provider.claim(Paths(settings.data).keyring)
         before = keys.provider.generations()
         if destroy_old and len(before) > 1:
             # What was turned before, and copied since, is only brought to its end.

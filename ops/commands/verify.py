@@ -147,8 +147,12 @@ def _live(
             stated = msgspec.json.decode(report.read_bytes(), type=StatedReport)
         except msgspec.MsgspecError as error:
             raise click.UsageError("--report is no access report as JSON.") from error
-    with progress_bar("verifying") as progress:
-        return verify_clinic(settings, policy._replace(outside=outside), client, progress, stated)
+    try:
+        with progress_bar("verifying") as progress:
+            return verify_clinic(settings, policy._replace(outside=outside), client, progress, stated)
+    except verify.VerificationError as error:
+        # The file itself is damaged, so that nothing more can be said of its log.
+        return verify.failed(error)
 
 
 def _anchored(anchor: Path | None) -> tuple[verify.Checkpoint, ...]:

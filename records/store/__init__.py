@@ -45,9 +45,22 @@ class Store(ABC):
 
         Raises:
             LostRace: an expected version did not hold; nothing of the unit is stored.
+            Erased: the unit writes to a stream that an erasure closed; nothing of it is stored.
+            RuleBroken: it purges an event of a stream that no erasure closed; nothing of it is stored.
             NotStored: the log could not be written; nothing of the unit is stored.
             OutcomeUnknown: the answer of the commit was lost and could not be looked up.
             LedgerMismatch: what was read back is not what was written; nothing is stored.
+        """
+
+    @abstractmethod
+    def sweep(self) -> bool:
+        """Let the database's own files go of what was purged, as far as the engine can; may be done again.
+
+        Returns:
+            Whether that is done; False where readers or missing rights stood in the way.
+
+        Raises:
+            NotStored: the database cannot be reached or written.
         """
 
     @abstractmethod

@@ -7,6 +7,8 @@ Source: CRYPTO 2 (the writer assigns index, time and, for access events, version
 - Each entry names the leaf before it in its stream.
 - A stream that is fenced takes no event any more, no key and no sealed row: its unit is refused as erased. A reading
   that began before the fence leaves its entry, and not the row that it brought.
+- A purge is refused unless the stream is fenced and what stands there is the very ciphertext that was logged; its entry
+  and its purged form come from the event's own entry, never from whoever asks. What is purged already is left alone.
 - The body of a clear entry is made here, since it names its own index and what stands below it.
 
 It is pure: both engines plan with it, inside their transaction, and nothing it returns is true before the commit.
@@ -15,13 +17,14 @@ It is pure: both engines plan with it, inside their transaction, and nothing it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-from records.errors import Erased, LostRace, WellkeptError
-from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash
+from records.errors import Erased, LedgerMismatch, LostRace, RuleBroken, WellkeptError
+from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash, read_entry
 from records.merkle import HASH_BYTES
+from records.sealing import purged_state
 from records.store.unit import (
     Append,
     AuditBatch,
@@ -30,8 +33,11 @@ from records.store.unit import (
     Committed,
     IdempotencyRow,
     LogHead,
+    Purge,
+    Reference,
     RowDelete,
     RowPut,
+    StoredRow,
     StreamHead,
     Tile,
     Unit,
@@ -48,6 +54,11 @@ def named_streams(units: Iterable[Unit]) -> set[UUID]:
     return appended.union(stream for unit in units for stream, _ in unit.unmoved)
 
 
+def named_purges(units: Iterable[Unit]) -> list[Reference]:
+    """Return the events that a batch would purge, each once: planning needs what is stored of them."""
+    return list(dict.fromkeys(reference for unit in units for reference in unit.purges))
+
+
 class Plan:
     """The rows of one batch, and for each unit its result or its error.
 
@@ -61,6 +72,7 @@ class Plan:
         tiles, checkpoints, dropped_checkpoints: what signs the log.
         puts, deletes, idempotency, audits: the other rows.
         fences, scrubs: streams that an erasure closes, and whose rows it deletes.
+        purges: stored states and the purged forms that take their place.
         outcomes: one `Committed` or error for each unit, in order.
     """
 
@@ -71,6 +83,7 @@ class Plan:
         known: dict[bytes, IdempotencyRow],
         now_us: int,
         fenced: AbstractSet[UUID] = frozenset(),
+        standing: Mapping[Reference, StoredRow] | None = None,
     ) -> None:
         self.first_index = head.next_index
         self._next = head.next_index
@@ -81,6 +94,8 @@ class Plan:
         self._fenced = set(fenced)
         self.fences: list[UUID] = []
         self.scrubs: list[UUID] = []
+        self._standing = dict(standing or {})
+        self.purges: list[Purge] = []
         self.heads = heads
         self.events: list[tuple[UUID, int, bytes]] = []
         self.entries: list[tuple[int, bytes]] = []
@@ -112,6 +127,10 @@ class Plan:
         if wanted is not None and wanted.key in self._known:
             self.outcomes.append(Committed(replay=self._known[wanted.key]))
             return
+        refused = self._refuses_purge(unit)
+        if refused is not None:
+            self.outcomes.append(refused)
+            return
         if self._meets_fence(unit):
             self.outcomes.append(Erased("the stream is closed"))
             return
@@ -125,6 +144,8 @@ class Plan:
             self._enter(Kind.KEY_CREATED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
         for scope, key_id, key_class in unit.destroyed:
             self._enter(Kind.KEY_DESTROYED, scope, 0, NO_LEAF, key_id, key_class, 0, EMPTY_DIGEST, EMPTY_DIGEST)
+        for reference in unit.purges:
+            self._purge(reference)
         for append in unit.appends:
             self._append(append, written)
         self.fences.extend(unit.fences)
@@ -150,6 +171,33 @@ class Plan:
             return True
         # Rows alone are a draft or a view: nobody may be told that they are kept.
         return not unit.appends and any(put.stream in self._fenced for put in unit.puts)
+
+    def _refuses_purge(self, unit: Unit) -> WellkeptError | None:
+        for reference in unit.purges:
+            if reference.stream not in self._fenced:
+                return RuleBroken("not-erased", "Only what an erasure closed is purged.")
+            row = self._standing.get(reference)
+            if row is None:
+                return LedgerMismatch("an event of the ledger is not stored")
+            entry = read_entry(row.entry)
+            purged = row.state == purged_state(entry.key_id, entry.payload_sha256)
+            if not purged and hashlib.sha256(row.state).digest() != entry.payload_sha256:
+                return LedgerMismatch("an event is not what was logged", row.position)
+        return None
+
+    def _purge(self, reference: Reference) -> None:
+        stream, version = reference
+        row = self._standing[reference]
+        entry = read_entry(row.entry)
+        digest = entry.payload_sha256
+        state = purged_state(entry.key_id, digest)
+        # A purge that somebody made past the store gets no entry now: it stays what it is, and is found.
+        if row.state == state:
+            return
+        kind, key_class = Kind.PAYLOAD_PURGED, entry.key_class
+        self._enter(kind, stream, version, NO_LEAF, entry.key_id, key_class, 0, digest, EMPTY_DIGEST)
+        self.purges.append(Purge(stream, version, row.state, state))
+        self._standing[reference] = row._replace(state=state)
 
     def _expectations_hold(self, unit: Unit) -> bool:
         if any(self.heads.get(stream, _NO_HEAD).version != version for stream, version in unit.unmoved):

@@ -38,6 +38,7 @@ from records.store.postgres_connection import (
 )
 from records.store.postgres_lead import SigningLead
 from records.store.postgres_outcome import commit
+from records.store.postgres_purge import vacuum
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
     AuditRow,
@@ -104,6 +105,12 @@ class PostgresStore(Store):
         if self._writers is None:
             raise NotStored("this store was opened for reading")
         return self._group.commit(unit)
+
+    def sweep(self) -> bool:
+        """Vacuum the events; see `Store.sweep`."""
+        if self._writers is None:
+            raise NotStored("this store was opened for reading")
+        return vacuum(self._conninfo)
 
     def _write_batch(self, units: Sequence[Unit]) -> Sequence[Committed | WellkeptError]:
         try:

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from records.errors import LedgerMismatch, NotStored
 from records.ledger import KIND_OFFSET, Kind, decode_entry, entry_hash
-from records.store.batch import Plan, named_streams
+from records.store.batch import Plan, named_purges, named_streams
 from records.store.postgres_connection import DURABLE, Link, together
 from records.store.postgres_proofs import insert_bodies, proofs_stand, write_proofs
+from records.store.postgres_purge import ask_standing, standing_rows, write_purges
 from records.store.schema import FENCE_PLACE, SEALED_TOPIC
 from records.store.unit import (
     IdempotencyRow,
@@ -89,7 +90,7 @@ class Stored(NamedTuple):
     Attributes:
         rows: (index, entry, state) from the batch's first index on; the state is None beside a key's entry.
         transaction: the transaction's id, where no ledger entry could tell its outcome later.
-        proofs: whether each body, tile and checkpoint stands as it was to be written.
+        proofs: whether each body, tile, checkpoint and purged form stands as it was to be written.
     """
 
     rows: list[Any]
@@ -106,6 +107,8 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
     """
     streams = named_streams(units)
     named = {put.stream for unit in units for put in unit.puts}
+    purges = named_purges(units)
+    named |= {stream for stream, _ in purges}
     closable = streams | named | {created.scope for unit in units for created in unit.keys}
     keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
     ask = connection.execute
@@ -115,6 +118,7 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
         found = ask(_ENDS, (_array(streams),), prepare=True, binary=True)
         fenced = ask(_FENCED, (FENCE_PLACE, _array(closable)), prepare=True, binary=True) if closable else ()
         known = ask(_KNOWN, (keys,), prepare=True, binary=True) if keys else ()
+        standing = ask_standing(connection, purges) if purges else None
     ends = found.fetchall()
     plan = Plan(
         _checked_head(locked.fetchone(), next((row for row in ends if row[0]), None)),
@@ -122,6 +126,7 @@ def plan_batch(connection: Link, units: Sequence[Unit], now_us: Callable[[], int
         {row.key: row for row in map(known_row, known)},
         now_us(),
         {row[0] for row in fenced},
+        standing_rows(standing) if standing is not None else {},
     )
     for unit in units:
         plan.add(unit)
@@ -143,7 +148,7 @@ def insert(connection: Link, plan: Plan) -> Stored:
         _write_rows(connection, plan)
         _close_streams(connection, plan)
         _write_audit(connection, plan)
-        proofs = write_proofs(connection, plan)
+        proofs = [*write_proofs(connection, plan), *write_purges(connection, plan)]
     return Stored(
         rows.fetchall() if rows else [],
         str(transaction.fetchall()[0][0]) if transaction else None,
@@ -163,7 +168,7 @@ def read_back(stored: Stored, plan: Plan) -> None:
     if [row[2] for row in stored.rows if row[1][KIND_OFFSET] <= Kind.ACCESS] != [state for _, _, state in plan.events]:
         raise LedgerMismatch("an event was not stored as written", plan.first_index)
     if not all(stored.proofs):
-        raise LedgerMismatch("a body, a hash tile or a checkpoint is not what was written", plan.first_index)
+        raise LedgerMismatch("a body, a hash tile, a checkpoint or a purge is not as written", plan.first_index)
 
 
 def _written(plan: Plan) -> tuple[Any, ...]:

@@ -28,12 +28,15 @@ from records.errors import ClinicLocked, LedgerMismatch, NotStored, OutcomeUnkno
 from records.ledger import chain_key, decode_entry, entry_hash
 from records.store import Store
 from records.store.audit_where import where_audited
-from records.store.batch import Plan, named_streams
+from records.store.batch import Plan, named_purges, named_streams
 from records.store.chain import join_rows
 from records.store.group_commit import GroupCommit
 from records.store.schema import SEALED_TOPIC, SQLITE_STATEMENTS
+from records.store.sqlite_damage import told
 from records.store.sqlite_fences import close_streams, fenced_streams
+from records.store.sqlite_kept_rows import write_audits, write_sealed_rows
 from records.store.sqlite_proofs import insert_bodies, read_back, write_proofs
+from records.store.sqlite_purge import standing_rows, truncate_journal, write_purges
 from records.store.sqlite_rows import CACHED_STATEMENTS, insert_rows, select_in
 from records.store.stream_ends import StreamEnds
 from records.store.unit import (
@@ -56,11 +59,6 @@ READERS = 8
 BUSY_TIMEOUT_SECONDS = 5.0
 _LAST_VERSION = 2**63 - 1
 _KNOWN = "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency WHERE key_digest"
-_PUT = (
-    "INSERT INTO sealed_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, row_id) DO UPDATE"
-    " SET stream_id = excluded.stream_id, version = excluded.version, state = excluded.state"
-)
-_PUT_FORWARD = _PUT + " WHERE excluded.version > sealed_rows.version"
 
 
 class LedgeredRecorder(SQLiteApplicationRecorder):
@@ -91,6 +89,7 @@ class SqliteStore(Store):
         Raises:
             ClinicLocked: another process writes this clinic.
             NotStored: the file is missing or cannot be opened.
+            LedgerMismatch: the file is damaged.
         """
         if not path.exists():
             raise NotStored("there is no database")
@@ -100,11 +99,28 @@ class SqliteStore(Store):
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Semaphore(READERS)
         self._ends = StreamEnds()
-        self._writer = None if read_only else _connect_writer(path)
+        self._writer: sqlite3.Connection | None = None
         self._group = GroupCommit(self._write_batch)
         # None where a commit failed half way: then the database is asked before the next batch.
-        self._committed: LogHead | None = None if read_only else self._stored_head()
-        self._fenced = set() if self._writer is None else fenced_streams(self._writer)
+        self._committed: LogHead | None = None
+        self._fenced: set[UUID] = set()
+        self._swept = False
+        if not read_only:
+            self._open_writer()
+
+    def _open_writer(self) -> None:
+        try:
+            self._writer = _connect_writer(self._path)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.execute("PRAGMA temp_store = MEMORY")
+            self._committed, self._fenced = self._stored_head(), fenced_streams(self._writer)
+        except sqlite3.Error as error:
+            self.close()
+            raise told(error, "the log cannot be opened") from error
+        except WellkeptError:
+            self.close()
+            raise
 
     @staticmethod
     def create(path: Path) -> None:
@@ -137,6 +153,13 @@ class SqliteStore(Store):
             raise NotStored("this store was opened for reading")
         return self._group.commit(unit)
 
+    def sweep(self) -> bool:
+        """Truncate the journal; see `Store.sweep`."""
+        if self._writer is None:
+            raise NotStored("this store was opened for reading")
+        self._group.commit(Unit(sweep=True))
+        return self._swept
+
     def _write_batch(self, units: Sequence[Unit]) -> Sequence[Committed | WellkeptError]:
         writer = self._writer
         if writer is None:
@@ -151,7 +174,7 @@ class SqliteStore(Store):
             raise LedgerMismatch("the tables hold what the ledger does not name") from error
         except sqlite3.Error as error:
             _roll_back(writer)
-            raise NotStored("the log could not be written") from error
+            raise told(error, "the log could not be written") from error
         except BaseException:
             _roll_back(writer)
             raise
@@ -165,6 +188,8 @@ class SqliteStore(Store):
         self._ends.move(plan.heads)
         self._fenced.update(plan.fences)
         self._committed = plan.head
+        if any(unit.sweep for unit in units):
+            self._swept = truncate_journal(writer)
         return plan.outcomes
 
     def _plan(self, writer: sqlite3.Connection, units: Sequence[Unit]) -> Plan:
@@ -175,7 +200,8 @@ class SqliteStore(Store):
             heads[stream] = self._ends.get(stream) or _stream_head(writer, stream)
         keys = [unit.idempotency.key for unit in units if unit.idempotency is not None]
         known = {row[0]: _idempotency_row(row) for row in select_in(writer, f"{_KNOWN} IN", keys)}
-        plan = Plan(self._committed, heads, known, self._now_us(), self._fenced)
+        standing = standing_rows(writer, named_purges(units))
+        plan = Plan(self._committed, heads, known, self._now_us(), self._fenced, standing)
         for unit in units:
             plan.add(unit)
         return plan
@@ -196,28 +222,10 @@ class SqliteStore(Store):
             )
         read_back(writer, plan, writer.total_changes - changes)
         write_proofs(writer, plan)
-        for put in plan.puts:
-            writer.execute(
-                _PUT_FORWARD if put.only_forward else _PUT,
-                (put.place, put.row_id.bytes, put.stream.bytes, put.version, put.state),
-            )
-        if plan.deletes:
-            writer.executemany(
-                "DELETE FROM sealed_rows WHERE place = ? AND row_id = ?",
-                [(d.place, d.row_id.bytes) for d in plan.deletes],
-            )
+        write_sealed_rows(writer, plan)
         close_streams(writer, plan)
-        for audit in plan.audits:
-            if audit.restart:
-                writer.execute("DELETE FROM audit_index")
-            writer.executemany(
-                "INSERT OR IGNORE INTO audit_index VALUES (?, ?, ?, ?, ?)",
-                [
-                    (r.position, r.client_id.bytes if r.client_id else None, r.actor, r.purpose, r.at_us)
-                    for r in audit.rows
-                ],
-            )
-            writer.execute("UPDATE audit_position SET idx = ?", (audit.position,))
+        write_purges(writer, plan)
+        write_audits(writer, plan)
 
     def _stored_head(self) -> LogHead:
         with self._reader() as reader:
@@ -404,7 +412,7 @@ class SqliteStore(Store):
                 yield reader
             except sqlite3.Error as error:
                 reader.close()
-                raise NotStored("the log cannot be read") from error
+                raise told(error, "the log cannot be read") from error
             self._readers.append(reader)
 
 
@@ -438,20 +446,14 @@ def _take_lock(path: Path) -> int:
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
-    try:
-        writer = sqlite3.connect(
-            path,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_TIMEOUT_SECONDS,
-            cached_statements=CACHED_STATEMENTS,
-        )
-        writer.text_factory = bytes
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA synchronous = FULL")
-        writer.execute("PRAGMA temp_store = MEMORY")
-    except sqlite3.Error as error:
-        raise NotStored("the log cannot be opened") from error
+    writer = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    writer.text_factory = bytes
     return writer
 
 

@@ -4,6 +4,7 @@
 - An append with an expected version is sealed before it is handed over; one without (access events) is sealed by the
   writer, which gives version and time.
 - An erasure rides along too: fences, the entries of destroyed keys, and what is scrubbed with a client.
+- So does the purge of what an erasure left: each event's ciphertext goes, and its entry says so.
 - What signs the log rides along: clear entries (epochs, declared restores) with their bodies, full hash tiles, signed
   checkpoints.
 
@@ -181,8 +182,12 @@ class Unit(NamedTuple):
     """Streams that take no event from this commit on; it is refused inside the transaction."""
     scrubs: tuple[UUID, ...] = ()
     """Streams whose sealed rows, drafts and idempotency rows are deleted; their fences stay."""
+    purges: tuple[Reference, ...] = ()
+    """Events of closed streams whose ciphertext goes, each with its entry; nothing happens where it is gone already."""
     unmoved: tuple[Reference, ...] = ()
     """Streams that must still stand at this version, beside those that are appended to."""
+    sweep: bool = False
+    """Let the database's own files go of old pages after the batch; for `Store.sweep` alone."""
 
 
 class Committed(NamedTuple):
@@ -236,6 +241,15 @@ class StoredRow(NamedTuple):
     entry: bytes
     version: int
     state: bytes
+
+
+class Purge(NamedTuple):
+    """The stored state of an event, and the purged form that takes its place."""
+
+    stream: UUID
+    version: int
+    before: bytes
+    after: bytes
 
 
 def encode_references(references: tuple[Reference, ...]) -> bytes:

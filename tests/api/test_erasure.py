@@ -128,7 +128,13 @@ def test_lists_keep_the_id_without_a_name(served: Served, erased: str) -> None:
         shown = served.call("GET", path, by=role)
         (item,) = [each for each in shown.json["items"] if each["id"] == str(served.client_id)]
         assert item.get("name") is None
+        assert item["erased"] is True
         assert "Marsh" not in shown.text
+
+
+def test_who_was_erased_is_neither_due_nor_unreadable(served: Served, erased: str) -> None:
+    due = served.call("GET", "/v1/retention/due?on=2099-01-01", by=OFFICER)
+    assert (due.status_code, due.json["total"], due.json["unreadable"]) == (200, 0, 0)
 
 
 def test_the_audit_keeps_who_looked_and_no_name(served: Served, erased: str) -> None:

@@ -7,10 +7,10 @@ What it models:
 
 - A file's bytes are durable once `fsync` or `fdatasync` of that file returned; a name in a folder (a new file, a
   renamed or a removed one) once `fsync` of the folder returned. That is less than most file systems keep.
-- The cut comes by itself, at the n-th change that is made (a write, a sync, a truncation, a change of a name): from then
-  on every call fails, and `image` is what the disk holds.
+- The cut comes by itself, at the n-th change that is made (a write, a sync, a truncation, a change of a name): from
+  then on every call fails, and `image` is what the disk holds.
 - `seed` None: everything that was not synced is gone. Else each single write survives or not, as the seed draws it,
-  whole or up to one of its sectors of 512 bytes, in any order; changes of names survive up to some point, in their order.
+  whole or up to one of its sectors of 512 bytes, in any order; changes of names survive up to some point, in order.
 - `room`: how many bytes may be stored; a write that needs more is ENOSPC.
 - `fails`: the error of every change of a kind (`write`, `sync`, `size`, `name`), while it stands there.
 
@@ -253,7 +253,8 @@ class PowerFs:
                 answer, code = self._answer(call, node, request[40:]), 0
             except OSError as error:
                 answer, code = b"", -(error.errno or errno.EIO)
-            except Exception as error:  # noqa: BLE001 - else whoever waits for the answer would wait for ever
+            except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
+                # Else whoever waits for the answer would wait for ever.
                 self.broken.append(error)
                 answer, code = b"", -errno.EIO
             try:

@@ -18,7 +18,7 @@ AFTERWARDS_SECONDS = 0.05
 
 
 class Life(NamedTuple):
-    """What a process said until its power was cut or it ended, how often it changed the disk, and whether it was cut."""
+    """What a process said until its power was cut or it ended, how often it changed the disk, and if it was cut."""
 
     lines: list[str]
     changes: int

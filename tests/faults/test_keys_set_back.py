@@ -1,7 +1,7 @@
 """Keys that are not those of the log: an older or newer keyring, a row that is gone, another key file.
 
-What is missing and was never destroyed is loss (6, `KeyMissing`), never said to be erased; nothing is written meanwhile,
-and with the right keys back everything is there.
+What is missing and was never destroyed is loss (6, `KeyMissing`), never said to be erased; nothing is written
+meanwhile, and with the right keys back everything is there.
 """
 
 from __future__ import annotations

@@ -60,13 +60,15 @@ def free_port() -> int:
 class Served:
     """A service in a process of its own."""
 
+    command = (*COMMAND, "serve")
+
     def __init__(self, data: Path, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("WELLKEPT_")}
         self.log = data.with_name(data.name + ".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--data", str(data), "--bind", self.url.removeprefix("http://")],
+                [*self.command, "--data", str(data), "--bind", self.url.removeprefix("http://")],
                 env={**clean, **environment},
                 stdout=subprocess.PIPE,
                 stderr=log,

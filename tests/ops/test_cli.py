@@ -96,6 +96,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase withdraw",
         "erase certificate",
         "erase check",
+        "erase purge",
         "erase status",
         "user ties",
         "bench",

@@ -123,6 +123,19 @@ def test_the_live_clinic_goes_on_after_its_backup_was_restored_beside_it(clinic:
     clinic.require_gone(clinic.data)
 
 
+def test_what_a_backup_brought_back_is_purged_again(clinic: Clinic) -> None:
+    """The ciphertext comes with the backup, the key never; the command is the same as on the clinic itself."""
+    new = clinic.restored("old", "fresh", "clinic.keys/root.key")
+    with closing(open_clinic(new)) as opened:
+        states = [row.state for row in opened.store.history(clinic.gone)]
+    database = new / "records.db"
+    assert all(state[20:52] in database.read_bytes() for state in states)
+    done = data_of(clinic.run("erase", "purge", clinic.erasure, "--yes", "--json", data=new))
+    assert (done["now"], done["total"], done["swept"]) == (len(states), len(states), True)
+    assert not any(state[20:52] in database.read_bytes() for state in states)
+    clinic.require_gone(new)
+
+
 def test_one_key_file_never_serves_two_clinics(clinic: Clinic) -> None:
     new = clinic.restored("old", "fresh", "clinic.keys/root.key")
     clinic.read(clinic.data, clinic.other)

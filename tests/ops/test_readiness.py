@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -50,6 +51,18 @@ def test_a_log_that_takes_nothing_is_not_ready_until_it_does(clinic: Clinic) -> 
     assert readiness.faults(clinic) == ("log",), "what was found is good for a second"
     seconds.now += 1
     assert readiness.faults(clinic) == ()
+
+
+def test_a_disk_that_takes_no_byte_is_not_ready_until_it_does_and_a_probe_leaves_nothing(clinic: Clinic) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        assert Readiness().faults(clinic) == ("disk",)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert Readiness().faults(clinic) == ()
+    for folder in (clinic.paths.data, clinic.paths.keys):
+        assert not (folder / ".probe").exists()
 
 
 def test_a_clinic_key_that_is_gone_is_not_ready(clinic: Clinic) -> None:

@@ -280,6 +280,22 @@ def test_a_key_that_is_lost_is_not_an_erasure(tmp_path: Path) -> None:
         clinic._open()
 
 
+def test_what_a_reading_under_way_kept_is_dropped_again(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path / "clinic")
+    client = told(clinic)
+    held = SNAPSHOTS["client_view"]._folds(clinic.reader)
+    kept, record = held.get(client), clinic.service.cache.get(client)
+    assert kept is not None
+    assert record is not None
+    erase(clinic, client)
+    held.keep(client, kept)
+    clinic.service.cache.keep(record)
+    clinic.opened.erasing.forget_again()
+    assert held.get(client) is None
+    assert clinic.service.cache.get(client) is None
+    clinic.close()
+
+
 # --- who, and when
 
 

@@ -16,10 +16,12 @@ from records.erasure import (
     WITHDRAWN_FOR,
     ErasureApproved,
     ErasureCompleted,
+    ErasurePurged,
     ErasureRequested,
     ErasureWithdrawn,
     approve_erasure,
     complete_erasure,
+    note_purge,
     request_erasure,
     withdraw_erasure,
 )
@@ -203,6 +205,29 @@ def test_a_log_from_before_it_learns_of_it_by_its_end_alone() -> None:
     state = clinic.record.erasures[ERASURE]
     assert (state.client_id, state.basis, state.requested_by, state.reapplied) == (CLIENT, None, None, True)
     assert clinic.record.erased == {CLIENT: ERASURE}
+
+
+# --- the purge
+
+
+def test_a_purge_is_told_of_a_completed_erasure_once_for_each_count(approved: Clinic) -> None:
+    assert approved.refused(note_purge, RuleBroken, erasure_id=ERASURE, count=3).rule == "erasure-open"
+    approved.complete()
+    assert approved.record.erasures[ERASURE].purged is None
+    (event,) = approved.when(note_purge, by=OFFICER, erasure_id=ERASURE, count=3)
+    assert isinstance(event, ErasurePurged)
+    assert approved.record.erasures[ERASURE].purged == 3
+    assert approved.when(note_purge, by=OFFICER, erasure_id=ERASURE, count=3) == []
+    assert approved.record.erased == {CLIENT: ERASURE}
+
+
+def test_no_purge_of_what_was_not_requested_or_was_withdrawn(requested: Clinic) -> None:
+    requested.refused(note_purge, UnknownItem, erasure_id=uuid4(), count=1)
+    requested.when(withdraw_erasure, by=OFFICER, erasure_id=ERASURE, ground="entered-in-error")
+    assert requested.refused(note_purge, RuleBroken, erasure_id=ERASURE, count=1).rule == "erasure-open"
+
+
+# --- side by side
 
 
 def test_other_clients_are_not_touched(approved: Clinic) -> None:

@@ -71,6 +71,7 @@ erasure.approve           privacy_officer:any supervisor:any
 erasure.certificate       operator:any:HCOMPL privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
 erasure.complete          operator:any
 erasure.list              operator:any:HCOMPL privacy_officer:any:HCOMPL
+erasure.purge             operator:any privacy_officer:any
 erasure.request           operator:any privacy_officer:any records_clerk:any
 erasure.view              privacy_officer:any:HCOMPL records_clerk:any:PATRQT supervisor:any:HCOMPL
 erasure.withdraw          privacy_officer:any supervisor:any

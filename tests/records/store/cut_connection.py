@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -65,15 +66,26 @@ class CutConnection:
                 client.close()
                 continue
             server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self._server))
+            try:
+                server.connect(str(self._server))
+            except OSError:
+                # The server is away: whoever asks is told so, and may ask again.
+                server.close()
+                client.close()
+                continue
             self._kept += [client, server]
             self._run(self._forward, client, server)
             self._run(self._answer, server, client)
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        prepared = b""
         while data := _receive(client):
-            # psycopg sends a statement without arguments as one Query message.
-            if self.cut is not None and data == b"Q\x00\x00\x00\x0bCOMMIT\x00":
+            # psycopg sends a statement without arguments as one Query message; one that it sent often is parsed under
+            # a name, and bound by that from then on.
+            if parsed := re.match(rb"P....(\w+)\x00COMMIT\x00", data, re.DOTALL):
+                prepared = b"\x00" + parsed[1] + b"\x00"
+            bound = prepared and data[:1] == b"B" and data[5:].startswith(prepared)
+            if self.cut is not None and (bound or data == b"Q\x00\x00\x00\x0bCOMMIT\x00"):
                 cut, self.cut = self.cut, None
                 self.cuts += 1
                 self.away = cut is Cut.AFTER_AND_AWAY
