@@ -61,7 +61,7 @@ from ops.verify import (
 )
 from ops.wiring import deployment_of, open_clinic
 from records.checkpoint import signed_at
-from records.errors import IntegrityFailure, KeyMissing
+from records.errors import IntegrityFailure, KeyMissing, KeyProviderUnreachable
 from records.key_provider import KeyFileProvider, KeyProvider
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
@@ -309,6 +309,9 @@ _NOTHING_OPENS = (
 def _opens(keyring: Keyring, key_id: bytes, scope: UUID, key_class: int) -> bool:
     try:
         keyring.by_id(key_id, scope, KeyClass(key_class))
+    except KeyProviderUnreachable:
+        # What does not answer now has said nothing of its keys.
+        raise
     except KeyMissing:
         return False
     return True
