@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -44,6 +45,7 @@ from ops.live_schema import check_schema
 from ops.live_signer import own_fingerprint, signer_state
 from ops.live_tables import check_tables
 from ops.live_views import AlteredReading, check_keyring, compare_views
+from ops.providers import open_provider_of
 from ops.settings import Settings
 from ops.verify import (
     EPOCH,
@@ -59,8 +61,8 @@ from ops.verify import (
 )
 from ops.wiring import deployment_of, open_clinic
 from records.checkpoint import signed_at
-from records.errors import IntegrityFailure, KeyMissing
-from records.key_provider import KeyFileProvider
+from records.errors import IntegrityFailure, KeyMissing, KeyProviderUnreachable
+from records.key_provider import KeyFileProvider, KeyProvider
 from records.keyring import Keyring
 from records.ledger import KeyClass, from_microseconds
 
@@ -108,6 +110,7 @@ class Asked(NamedTuple):
         passphrase: of the key file.
         policy: witnesses and quorum; its other fields are set here.
         views: whether step 5 is taken.
+        keeper: opens what keeps the root keys of a clinic, where that is not a key file.
     """
 
     genesis: str | None
@@ -116,6 +119,23 @@ class Asked(NamedTuple):
     passphrase: bytes | None
     policy: Policy = _NOTHING_KNOWN
     views: bool = False
+    keeper: Callable[[UUID], KeyProvider] | None = None
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether keys are to be opened."""
+        return self.key_file is not None or self.keeper is not None
+
+    def provider(self, deployment: UUID) -> KeyProvider:
+        """Open what keeps the root keys.
+
+        Raises:
+            KeyMissing: they are not there.
+        """
+        if self.keeper is not None:
+            return self.keeper(deployment)
+        assert self.key_file is not None
+        return KeyFileProvider(self.key_file, self.passphrase)
 
 
 class Checked(NamedTuple):
@@ -144,6 +164,7 @@ def asked_of(
     Raises:
         OSError: a checkpoint or the anchor cannot be read.
     """
+    in_a_file = settings.key_provider == "file"
     outside = [path.read_bytes() for path in checkpoints]
     anchored = None if settings.anchor is None else newest(settings.anchor)
     if anchored is not None:
@@ -151,9 +172,10 @@ def asked_of(
     return Asked(
         None if genesis is None else parse_fingerprint(genesis),
         outside,
-        key_file if key_file.exists() else None,
+        key_file if in_a_file and key_file.exists() else None,
         settings.passphrase(),
         policy,
+        keeper=None if in_a_file else partial(open_provider_of, settings),
     )
 
 
@@ -214,7 +236,7 @@ def check_backup(backup: Backup, asked: Asked, progress: Progress) -> Checked:
         # [3] what is known to be newer
         loss = _loss(log, asked.outside, verifier.size, last_us)
         # [4] the keys, and [5] the views
-        if asked.key_file is not None and backup.keyring is not None:
+        if asked.has_keys and backup.keyring is not None:
             with _keys(backup) as keys:
                 _check_keys(backup, asked, keys, verifier)
                 if asked.views:
@@ -270,8 +292,7 @@ def _keys(backup: Backup) -> Iterator[Path]:
 
 
 def _check_keys(backup: Backup, asked: Asked, keys: Path, verifier: Verifier) -> None:
-    assert asked.key_file is not None
-    provider = KeyFileProvider(asked.key_file, asked.passphrase)
+    provider = asked.provider(backup.manifest.deployment)
     with closing(Keyring(keys / KEYRING, backup.manifest.deployment, provider, time.monotonic)) as keyring:
         held = list(keyring.held())
         if held and not any(_opens(keyring, one.key_id, one.scope, one.key_class) for one in held):
@@ -288,6 +309,9 @@ _NOTHING_OPENS = (
 def _opens(keyring: Keyring, key_id: bytes, scope: UUID, key_class: int) -> bool:
     try:
         keyring.by_id(key_id, scope, KeyClass(key_class))
+    except KeyProviderUnreachable:
+        # What does not answer now has said nothing of its keys.
+        raise
     except KeyMissing:
         return False
     return True
@@ -298,8 +322,7 @@ def _check_views(backup: Backup, asked: Asked, keys: Path, tables: Tables, verif
         try:
             clinic = open_clinic(
                 backup.folder,
-                key_file=asked.key_file,
-                passphrase=asked.passphrase,
+                provider=asked.provider(backup.manifest.deployment),
                 keys=keys,
                 read_only=True,
                 still=True,

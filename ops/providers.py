@@ -7,7 +7,7 @@ Source: CRYPTO 6; decision 46.
 - The names in Vault and in the token hold the clinic's id, so that two clinics do not meet there by mistake. A restored
   copy of a clinic has the same id and does: docs/how-to/keep-keys-in-vault-or-an-hsm.md says what to do.
 
-Backups, restores and drills open a key file only (`require_key_file`).
+It knows no backups (`ops.backup_verify` is given what opens the keys).
 """
 
 from __future__ import annotations
@@ -36,7 +36,15 @@ def open_provider(settings: Settings) -> KeyProvider:
         KeyProviderUnreachable: it does not answer.
         SettingsError, CommandFailed: it cannot be used as it is set.
     """
-    deployment_id = deployment_of(settings.data)
+    return open_provider_of(settings, deployment_of(settings.data))
+
+
+def open_provider_of(settings: Settings, deployment_id: UUID) -> KeyProvider:
+    """Open the provider of a clinic that is not, or not yet, where the settings say.
+
+    Raises:
+        KeyMissing, KeyProviderUnreachable, SettingsError, CommandFailed: see `open_provider`.
+    """
     match settings.key_provider:
         case "vault":
             return VaultProvider(_server(settings), settings.vault_mount, _transit_key(settings, deployment_id))
@@ -78,20 +86,6 @@ def where(settings: Settings, deployment_id: UUID) -> str:
             return f"token {settings.pkcs11_token}"
         case _:
             return str((settings.key_file or Paths(settings.data).key_file).absolute())
-
-
-def require_key_file(settings: Settings) -> None:
-    """Refuse where the root keys are not in a file.
-
-    Raises:
-        CommandFailed: exit 2.
-    """
-    if settings.key_provider != "file":
-        raise CommandFailed(
-            Exit.USAGE,
-            f"this command opens the keys by a key file only, and WELLKEPT_KEY_PROVIDER is {settings.key_provider}; "
-            "see docs/how-to/keep-keys-in-vault-or-an-hsm.md",
-        )
 
 
 def _server(settings: Settings) -> VaultServer:

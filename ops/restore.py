@@ -40,7 +40,6 @@ from ops.live_log import open_tables
 from ops.live_views import check_views
 from ops.settings import Settings
 from ops.wiring import Paths
-from records.key_provider import KeyFileProvider
 from records.keyring import Keyring, Tombstone
 
 RESTORED = "restored.json"
@@ -100,7 +99,7 @@ def restore(
     """
     began, paths = time.monotonic(), Paths(to)
     _check_place(paths, folder)
-    if asked.key_file is None:
+    if not asked.has_keys:
         raise CommandFailed(
             Exit.KEY_OR_PERMISSION,
             f"the root key is in no backup: put it at {paths.key_file}, or name it by WELLKEPT_KEY_FILE",
@@ -155,15 +154,15 @@ def _write(backup: Backup, loss: Loss | None, paths: Paths, progress: Progress) 
 
 
 def _give_root_key(asked: Asked, paths: Paths) -> None:
-    """Give the restored clinic a root key file of its own: two clinics never share one."""
-    assert asked.key_file is not None
-    if not paths.key_file.exists():
+    """Give the restored clinic a root key file of its own: two clinics never share one. Another keeper is shared."""
+    if asked.key_file is not None and not paths.key_file.exists():
         copy_file(asked.key_file.resolve(), paths.key_file, lambda _: None)
         sync_folder(paths.keys)
 
 
 def _keyring(backup: Backup, asked: Asked, paths: Paths) -> Keyring:
-    provider = KeyFileProvider(paths.key_file, asked.passphrase)
+    own = asked if asked.key_file is None else asked._replace(key_file=paths.key_file)
+    provider = own.provider(backup.manifest.deployment)
     return Keyring(paths.keyring, backup.manifest.deployment, provider, time.monotonic)
 
 

@@ -311,7 +311,7 @@ def open_clinic(
         guard.begin(store.head().last_us)
         require_whole(store, told)
         require_keys(store, keyring)
-        if not read_only and isinstance(provider, KeyFileProvider):
+        if not read_only:
             _claim(provider, paths.keyring)
         service = Service(store, keyring, clock, told)
         # After the doors, so that an event that does not open is told as such; nothing is served before both stand.
@@ -421,11 +421,13 @@ def _key_file(path: Path) -> KeyFileProvider:
     return KeyFileProvider(path)
 
 
-def _claim(provider: KeyFileProvider, keyring: Path) -> None:
+def _claim(provider: KeyProvider, keyring: Path) -> None:
     """Take the key file for this clinic alone, once it opened its keys and before any could be destroyed in it."""
+    # Vault and tokens cannot be taken: what they are asked does not tell which copy of a clinic asks.
     # Where it cannot be written, nothing in it can be destroyed from here either.
     with suppress(NotStored):
-        provider.claim(keyring)
+        if isinstance(provider, KeyFileProvider):
+            provider.claim(keyring)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import click
 
 from ops.backup_files import keyring_beside
 from ops.exits import CommandFailed, Exit
-from ops.providers import require_key_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 
@@ -75,7 +74,6 @@ def command(
         raise click.UsageError("--drill-in goes with --drill.")
     if to is None and not only_drill and settings.source("DATA") == "default":
         raise click.UsageError("Say where to: DATA, or --data.")
-    require_key_file(settings)
     data = settings.data if to is None else to
     keyring_folder = keyring_beside(backup.absolute()) if keyring is None else keyring
     try:
@@ -87,6 +85,11 @@ def command(
             else:
                 restored = restore(backup, keyring_folder, data, asked, progress, certificates)
                 put_restored(restored, data, None, as_json)
+                if asked.keeper is not None:
+                    say(
+                        "It shares its root keys with the clinic that was backed up: never serve both, since an erasure"
+                    )
+                    say("in one destroys the keys of the other. See docs/how-to/keep-keys-in-vault-or-an-hsm.md.")
     except VerificationError as error:
         raise CommandFailed(Exit.INTEGRITY, f"the backup was not restored: {error}") from error
 

@@ -121,8 +121,8 @@ def _backup(
             checked = check_backup(backup, asked, progress)
     except verify.VerificationError as error:
         return verify.failed(error)
-    if backup.keyring is None or asked.key_file is None:
-        missing = "its root key" if asked.key_file is None else "the copy of its keyring"
+    if backup.keyring is None or not asked.has_keys:
+        missing = "its root key" if not asked.has_keys else "the copy of its keyring"
         checked.verifier.warnings.append(f"No key was opened: {missing} is not at hand.")
     if checked.loss is not None:
         checked.verifier.warnings.append(f"This backup is older than the newest known checkpoint: {checked.loss}.")

@@ -112,10 +112,23 @@ def test_a_service_finds_its_provider_again_without_a_restart(founded: KeptKeys)
         assert service.request("/readyz")[0] == 200
 
 
-@pytest.mark.parametrize("kept", ["vault"], indirect=True)
-def test_what_opens_a_key_file_only_says_so(founded: KeptKeys, tmp_path: Path) -> None:
-    backup = tmp_path / "backup"
-    assert run("backup", str(backup), **founded.environment).exit_code == 0
-    refused = run("restore", str(backup), "--drill", **founded.environment)
-    assert refused.exit_code == 2
-    assert "key file only" in refused.stderr
+def test_a_backup_is_verified_drilled_and_restored_with_each_provider(founded: KeptKeys, tmp_path: Path) -> None:
+    environment = dict(founded.environment)
+    if founded.kind == "file":
+        environment["WELLKEPT_KEY_FILE"] = str(founded.keys / "root.key")
+    assert run("user", "add", "--name", "Ada", "--role", "therapist", **environment).exit_code == 0
+    assert run("backup", str(tmp_path / "backup"), **environment).exit_code == 0
+    verified = run("verify", str(tmp_path / "backup"), **environment)
+    assert "No key was opened" not in verified.output
+    assert run("restore", str(tmp_path / "backup"), "--drill", **environment).exit_code == 0
+    assert founded.open().generations() == (1,), "a drill begins and destroys nothing"
+
+    restored = run("restore", str(tmp_path / "backup"), str(tmp_path / "again"), **environment)
+    assert restored.exit_code == 0, restored.output
+    assert ("never serve both" in restored.stderr) == (founded.kind != "file")
+    with founded.away():
+        lost = run("restore", str(tmp_path / "backup"), "--drill", **environment)
+        assert lost.exit_code == 6
+    # What was wrapped before a turn that destroys opens nowhere, so that such a backup is worth nothing.
+    assert run("keys", "rotate", "--destroy-old", "--yes", **environment).exit_code == 0
+    assert run("restore", str(tmp_path / "backup"), "--drill", **environment).exit_code == 6

@@ -163,7 +163,7 @@ def test_neither_token_nor_secret_is_shown_anywhere(
     token = token_file(vault).read_text()
     with openbao.sealed(), pytest.raises(KeyProviderUnreachable) as told:
         provider.wrap(b"context", b"secret-of-ours")
-    server = provider._server  # type: ignore[attr-defined]  # of this provider
+    server = provider._server  # type: ignore[attr-defined]  # what this provider asks
     shown = f"{provider!r} {server!r} {told.value!r} {vault.settings().shown()} {caplog.text}"
     assert token not in shown
     assert "secret-of-ours" not in shown
@@ -291,7 +291,7 @@ def test_the_certificate_is_verified(tmp_path: Path, openbao_tls: ThrowawayOpenB
         create_provider(vault.settings(WELLKEPT_VAULT_CA_FILE=str(tmp_path / "none")), uuid4())
     tls = VaultServer("https://localhost", tmp_path / "t")._tls
     assert tls is not None
-    assert tls.verify_mode == ssl.CERT_REQUIRED
+    assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_an_opened_clinic_asks_the_key_of_its_own_id_by_default(tmp_path: Path, openbao: ThrowawayOpenBao) -> None:
