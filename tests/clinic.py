@@ -24,6 +24,7 @@ from records.care_team import Part, put_member
 from records.clinic_policy import ClinicPolicy
 from records.decision import Decision
 from records.emergency import open_emergency_access
+from records.erasing import Waiting
 from records.key_provider import KeyProvider
 from records.notes import sign_note
 from records.one_time_code import code_at
@@ -201,6 +202,20 @@ class StaffedClinic:
         if opened:
             self.do(UUID(person.id), open_emergency_access, by=person, access_id=access, client_id=client_id)
         return access
+
+    def approve_erasure(self, client_id: UUID) -> Waiting:
+        """Request the erasure of a client and approve it: the record is closed, its keys are there yet."""
+        erasure = Waiting(uuid4(), client_id)
+        door = self.opened.erasure
+        door.request(client_id, erasure.erasure_id, "court-order", self.request(Role.RECORDS_CLERK))
+        door.approve(client_id, erasure.erasure_id, self.request(Role.PRIVACY_OFFICER))
+        return erasure
+
+    def erase(self, client_id: UUID) -> Waiting:
+        """Erase a client."""
+        erasure = self.approve_erasure(client_id)
+        assert self.opened.erasing.complete(erasure)
+        return erasure
 
     def note(self, client_id: UUID, text: str = "Came on time.", **arguments: Any) -> UUID:
         """Sign a note and return its id."""

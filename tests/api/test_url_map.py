@@ -56,12 +56,8 @@ def test_every_address_takes_only_what_it_declares(served: Served) -> None:
 
 def erased(served: Served) -> Waiting:
     """Erase another client, whose certificate there is to read."""
-    clinic, erasure = served.clinic, Waiting(uuid4(), served.clinic.register())
-    door = clinic.opened.erasure
-    door.request(erasure.client_id, erasure.erasure_id, "court-order", clinic.request(CLERK))
-    door.approve(erasure.client_id, erasure.erasure_id, clinic.request(OFFICER))
-    clinic.opened.erasing.complete(erasure)
-    sign_log(clinic)
+    erasure: Waiting = served.clinic.erase(served.clinic.register())
+    sign_log(served.clinic)
     return erasure
 
 

@@ -57,21 +57,6 @@ def told(clinic: StaffedClinic, family: str = CANARY) -> UUID:
     return client
 
 
-def approved(clinic: StaffedClinic, client: UUID) -> Waiting:
-    """Request the erasure of a client and approve it; nothing is destroyed yet."""
-    erasure = uuid4()
-    clinic.opened.erasure.request(client, erasure, "court-order", clinic.request(Role.RECORDS_CLERK))
-    clinic.opened.erasure.approve(client, erasure, clinic.request(Role.PRIVACY_OFFICER))
-    return Waiting(erasure, client)
-
-
-def erase(clinic: StaffedClinic, client: UUID) -> Waiting:
-    """Erase a client."""
-    erasure = approved(clinic, client)
-    assert clinic.opened.erasing.complete(erasure)
-    return erasure
-
-
 def stopped_after(clinic: StaffedClinic, wanted: str) -> Erasing:
     """Return what erases in this clinic and is killed after a step."""
     opened = clinic.opened
@@ -123,7 +108,7 @@ def require_gone(clinic: StaffedClinic, erasure: Waiting) -> None:
 def test_nothing_of_the_client_opens_and_everybody_else_reads_the_same(clinic: StaffedClinic) -> None:
     client, other = told(clinic), told(clinic, "Other")
     before = clinic.see(CLIENT_VIEW, other)
-    erasure = erase(clinic, client)
+    erasure = clinic.erase(client)
     require_gone(clinic, erasure)
     assert clinic.see(CLIENT_VIEW, other) == before
     clinic.reopen()
@@ -137,14 +122,14 @@ def test_the_caseload_keeps_the_id_and_no_name(clinic: StaffedClinic) -> None:
         f"Robin {CANARY}",
         "Robin Other",
     }
-    erase(clinic, client)
+    clinic.erase(client)
     shown = {each.id: each.name for each in clinic.see(clinic.opened.roster.caseload).items}
     assert shown == {client: None, other: "Robin Other"}
 
 
 def test_the_record_is_closed_from_its_approval_on(clinic: StaffedClinic) -> None:
     client = told(clinic)
-    erasure = approved(clinic, client)
+    erasure = clinic.approve_erasure(client)
     with pytest.raises(Erased):
         clinic.see(CLIENT_VIEW, client)
     with pytest.raises(Erased):
@@ -157,7 +142,7 @@ def test_the_record_is_closed_from_its_approval_on(clinic: StaffedClinic) -> Non
 
 def test_a_refusal_after_it_is_recorded(clinic: StaffedClinic) -> None:
     client = told(clinic)
-    erase(clinic, client)
+    clinic.erase(client)
     before = len(clinic.reader.access_events(client))
     with pytest.raises(Erased):
         clinic.see(CLIENT_VIEW, client)
@@ -167,7 +152,7 @@ def test_a_refusal_after_it_is_recorded(clinic: StaffedClinic) -> None:
 
 def test_the_list_of_erasures_leaves_an_entry_with_each_client(clinic: StaffedClinic) -> None:
     client = told(clinic)
-    erasure = erase(clinic, client)
+    erasure = clinic.erase(client)
     page = clinic.see(ERASURES, by=Role.PRIVACY_OFFICER)
     assert [(item.id, item.client, item.state) for item in page.items] == [(*erasure, "completed")]
     assert clinic.reader.access_events(client)[-1].event.action == "erasure.list"
@@ -183,7 +168,7 @@ def test_keys_and_words_are_nowhere_in_the_files(tmp_path: Path) -> None:
     assert found == {paths.key_file.name}, "what is looked for is not there to begin with"
     wrapped = _wrapped(paths.keyring, client)
     assert wrapped in paths.keyring.read_bytes()
-    erase(clinic, client)
+    clinic.erase(client)
     for wanted in (key.secret, wrapped, root.encode(), CANARY.encode()):
         assert [path for path in _files(tmp_path) if wanted in path.read_bytes()] == []
     clinic.close()
@@ -210,7 +195,7 @@ def _wrapped(keyring: Path, client: UUID) -> bytes:
 def test_killed_after_any_step_it_is_completed_at_the_next_start(clinic: StaffedClinic, wanted: str) -> None:
     client, other = told(clinic), told(clinic, "Other")
     before = clinic.see(CLIENT_VIEW, other)
-    erasure = approved(clinic, client)
+    erasure = clinic.approve_erasure(client)
     with pytest.raises(Killed, match=wanted):
         stopped_after(clinic, wanted).complete(erasure)
     with pytest.raises(Erased):
@@ -221,14 +206,14 @@ def test_killed_after_any_step_it_is_completed_at_the_next_start(clinic: Staffed
 
 
 def test_killed_after_the_approval_it_is_completed_at_the_next_start(clinic: StaffedClinic) -> None:
-    erasure = approved(clinic, told(clinic))
+    erasure = clinic.approve_erasure(told(clinic))
     clinic.reopen()
     require_gone(clinic, erasure)
 
 
 def test_a_key_provider_that_is_away_is_an_alarm_and_the_record_stays_closed(clinic: StaffedClinic) -> None:
     client = told(clinic)
-    erasure = approved(clinic, client)
+    erasure = clinic.approve_erasure(client)
 
     def away() -> int:
         raise KeyMissing("the provider does not answer")
@@ -248,7 +233,7 @@ def test_a_key_provider_that_is_away_is_an_alarm_and_the_record_stays_closed(cli
 
 def test_a_directory_of_the_keys_that_is_away_delays_it_too(tmp_path: Path) -> None:
     clinic = make_clinic(tmp_path / "clinic")
-    erasure = approved(clinic, told(clinic))
+    erasure = clinic.approve_erasure(told(clinic))
     keys = clinic.opened.paths.keys
     away = keys.rename(keys.with_name("away"))
     assert not clinic.opened.erasing.attempt(erasure)
@@ -267,7 +252,7 @@ def test_a_keyring_from_before_it_does_not_bring_the_client_back(tmp_path: Path)
     aside.mkdir()
     for file in (paths.keyring, paths.key_file, *paths.signer.glob("*.key")):
         shutil.copy(file, aside / file.name)
-    erasure = erase(clinic, client)
+    erasure = clinic.erase(client)
     clinic.opened.close()
     for file in aside.iterdir():
         shutil.copy(file, (paths.signer if file.name[:3] in ("log", "epo") else paths.keys) / file.name)
@@ -300,7 +285,7 @@ def test_what_a_reading_under_way_kept_is_dropped_again(tmp_path: Path) -> None:
     kept, record = held.get(client), clinic.service.cache.get(client)
     assert kept is not None
     assert record is not None
-    erase(clinic, client)
+    clinic.erase(client)
     held.keep(client, kept)
     clinic.service.cache.keep(record)
     clinic.opened.erasing.forget_again()
@@ -313,7 +298,7 @@ def test_what_a_reading_under_way_kept_is_dropped_again(tmp_path: Path) -> None:
 
 
 def test_the_keyring_is_turned_and_the_signer_signs_on(clinic: StaffedClinic) -> None:
-    erase(clinic, told(clinic))
+    clinic.erase(told(clinic))
     provider = KeyFileProvider(clinic.opened.paths.key_file)
     assert provider.generations() == (2,)
     assert {key.generation for key in clinic.opened.keyring.held()} == {2}
@@ -401,7 +386,7 @@ def test_another_process_drops_what_it_holds_when_it_follows(tmp_path: Path, pos
         view()
         held = SNAPSHOTS["client_view"]._folds(beside.service.reader)
         assert held.get(client) is not None
-        erase(clinic, client)
+        clinic.erase(client)
         beside.erasing.waiting()
         assert held.get(client) is None
         assert beside.service.cache.get(client) is None

@@ -12,7 +12,6 @@ import pytest
 from projections.client_view import CLIENT_VIEW
 from projections.erasures import CLIENT_ERASURES
 from records.actors import Actor, Role
-from records.erasing import Waiting
 from records.errors import Erased, NotPermitted, RuleBroken, UnknownItem
 from records.followed_log import FollowedLog
 from records.ledger import Kind, decode_entry
@@ -47,21 +46,6 @@ def told(clinic: StaffedClinic, family: str = CANARY) -> UUID:
         clinic.note(client, f"{family} came for the {number}th time.")
     clinic.see(CLIENT_VIEW, client)
     return client
-
-
-def approve(clinic: StaffedClinic, client: UUID) -> Waiting:
-    """Close a record; its keys are there yet."""
-    erasure = uuid4()
-    clinic.opened.erasure.request(client, erasure, "court-order", clinic.request(Role.RECORDS_CLERK))
-    clinic.opened.erasure.approve(client, erasure, clinic.request(Role.PRIVACY_OFFICER))
-    return Waiting(erasure, client)
-
-
-def erase(clinic: StaffedClinic, client: UUID) -> Waiting:
-    """Erase a client."""
-    erasure = approve(clinic, client)
-    assert clinic.opened.erasing.complete(erasure)
-    return erasure
 
 
 def purge_it(
@@ -101,7 +85,7 @@ def require_purged(clinic: StaffedClinic, client: UUID) -> None:
 def test_all_that_the_client_left_goes_and_nothing_else(clinic: StaffedClinic) -> None:
     client, other = told(clinic), told(clinic, "Quillfeather")
     before = clinic.see(CLIENT_VIEW, other)
-    erasure, _ = erase(clinic, client)
+    erasure, _ = clinic.erase(client)
     count, kept = len(states(clinic, client)), states(clinic, other)
     readings = clinic.store.history(clinic.service.streams.access(client))
     reported: list[tuple[int, int]] = []
@@ -122,7 +106,7 @@ def test_all_that_the_client_left_goes_and_nothing_else(clinic: StaffedClinic) -
 
 def test_again_it_does_nothing_and_says_so(clinic: StaffedClinic) -> None:
     client = told(clinic)
-    erasure, _ = erase(clinic, client)
+    erasure, _ = clinic.erase(client)
     first = purge_it(clinic, erasure)
     size = clinic.store.head().next_index
     again = purge_it(clinic, erasure, by=Role.OPERATOR)
@@ -134,7 +118,7 @@ def test_again_it_does_nothing_and_says_so(clinic: StaffedClinic) -> None:
 @pytest.mark.parametrize("commits", [1, 2, 3])
 def test_killed_anywhere_the_same_call_does_the_rest(clinic: StaffedClinic, commits: int) -> None:
     client = told(clinic)
-    erasure, _ = erase(clinic, client)
+    erasure, _ = clinic.erase(client)
     count = len(states(clinic, client))
     left = commits
 
@@ -159,7 +143,7 @@ def test_killed_anywhere_the_same_call_does_the_rest(clinic: StaffedClinic, comm
 def test_what_is_not_erased_is_not_purged(clinic: StaffedClinic, stage: str) -> None:
     client, erasure = told(clinic), uuid4()
     if stage == "approved":
-        erasure, _ = approve(clinic, client)
+        erasure, _ = clinic.approve_erasure(client)
     else:
         clinic.opened.erasure.request(client, erasure, "court-order", clinic.request(Role.RECORDS_CLERK))
     if stage == "withdrawn":
@@ -178,7 +162,7 @@ def test_what_is_not_erased_is_not_purged(clinic: StaffedClinic, stage: str) -> 
 @pytest.mark.parametrize("by", [Role.THERAPIST, Role.SUPERVISOR, Role.RECORDS_CLERK, Role.FRONT_DESK])
 def test_nobody_else_may(clinic: StaffedClinic, by: Role) -> None:
     client = told(clinic)
-    erasure, _ = erase(clinic, client)
+    erasure, _ = clinic.erase(client)
     with pytest.raises(NotPermitted):
         purge_it(clinic, erasure, by=by)
     with pytest.raises(NotPermitted):
