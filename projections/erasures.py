@@ -53,6 +53,7 @@ class ErasureItem(msgspec.Struct, frozen=True, kw_only=True):
     generation: int | None = None
     cached_until: datetime | None = None
     reapplied: bool = False
+    purged: int | None = None
 
 
 class Erasures(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +138,7 @@ def erasure_item(key: UUID, found: ErasureState, directory: Directory) -> Erasur
         generation=found.generation,
         cached_until=found.cached_until,
         reapplied=found.reapplied,
+        purged=found.purged,
     )
 
 

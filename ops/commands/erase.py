@@ -161,7 +161,7 @@ def status(settings: Settings, limit: int, after: int | None, as_json: bool) -> 
         (
             item["id"],
             item["client"],
-            item["state"],
+            item["state"] if item["purged"] is None else f"{item['state']}, purged",
             item["basis"] or "not in this log",
             item["requested_by_name"] or "",
             item["approved_by_name"] or "",

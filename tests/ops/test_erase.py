@@ -153,6 +153,7 @@ def test_a_purge_takes_the_ciphertext_and_the_log_verifies(watched: Watched, era
     count = len(pieces) // 2
     assert done == {"id": erased, "client": str(watched.client), "now": count, "total": count, "swept": True}
     require_purged(watched, pieces, watched.data)
+    assert "completed, purged" in watched.run("erase", "status").stdout
     again = watched.run("erase", "purge", erased, "--yes")
     assert again.exit_code == 0, again.stderr
     assert f"0 events purged now, {count} in all." in again.stderr
