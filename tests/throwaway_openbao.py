@@ -91,6 +91,8 @@ class ThrowawayOpenBao:
     def frozen(self) -> Iterator[None]:
         """Let it take connections and answer none meanwhile."""
         self._process.send_signal(signal.SIGSTOP)
+        # Its threads stop one after the other; one that still ran would answer.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
         try:
             yield
         finally:
