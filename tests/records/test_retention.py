@@ -438,7 +438,7 @@ OF_RETENTION = (
 )
 FORBIDDEN = re.compile(r"eras|destroy|delet|purg|forget|unlink|rmtree|thread|timer|sched|sleep")
 HARMLESS = {"may_be_erased", "erased"}
-"""What asks whether a record may be erased, and the mapping that says which were, so that they are not listed as due."""
+"""What asks whether a record may be erased, and what says which were, so that those are not listed as due."""
 
 
 @pytest.mark.parametrize("name", OF_RETENTION)
