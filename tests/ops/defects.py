@@ -48,22 +48,32 @@ def edited(log: SmallClinic, index: int, at: int, new: bytes) -> list[bytes]:
     return [*log.entries[:index], entry[:at] + new + entry[at + len(new) :], *log.entries[index + 1 :]]
 
 
+def with_last_bit(log: SmallClinic, index: int) -> list[bytes]:
+    """The log's entries, one of them with another content root."""
+    return [*log.entries[:index], flipped(log.entries[index]), *log.entries[index + 1 :]]
+
+
+def flipped(data: bytes) -> bytes:
+    """The same bytes with one bit of the last changed: sealed bytes are random, so a byte that is set may be the same."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 # --- entries
 
 
 @defect("AlteredEntry", 9)
 def entry_edited(log: SmallClinic) -> Files:
-    return with_entries(log, edited(log, 9, 130, b"\xff\xff"), tiles=True)
+    return with_entries(log, with_last_bit(log, 9), tiles=True)
 
 
 @defect("BrokenChain", 6)
 def entry_edited_without_published_hashes(log: SmallClinic) -> Files:
-    return with_entries(log, edited(log, 6, 130, b"\xff\xff"))
+    return with_entries(log, with_last_bit(log, 6))
 
 
 @defect("WrongRoot", 11)
 def last_entry_edited_without_published_hashes(log: SmallClinic) -> Files:
-    return with_entries(log, edited(log, 17, 130, b"\xff\xff"))
+    return with_entries(log, with_last_bit(log, 17))
 
 
 @defect("AlteredEntry", 12)
@@ -243,7 +253,7 @@ def key_of_another_client_destroyed(log: SmallClinic) -> Files:
 @defect("AlteredPayload", 9)
 def payload_edited(log: SmallClinic) -> Files:
     files = log.files()
-    return files | {"payloads/9": files["payloads/9"][:-1] + b"\0"}
+    return files | {"payloads/9": flipped(files["payloads/9"])}
 
 
 @defect("AlteredPayload", 8)

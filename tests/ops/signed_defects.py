@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from tests.ops.defects import Files, defect
+from tests.ops.defects import Files, defect, flipped
 from tests.ops.written_log import NOTHING, Pair, SmallClinic, sha, tree
 
 FORGER = Pair(b"forger")
@@ -138,7 +138,7 @@ def body_missing(log: SmallClinic) -> Files:
 @defect("MalformedBody", 11)
 def body_altered(log: SmallClinic) -> Files:
     files = log.files()
-    return files | {"bodies/11": files["bodies/11"][:-1] + b"\0"}
+    return files | {"bodies/11": flipped(files["bodies/11"])}
 
 
 def _with_body(log: SmallClinic, change: Callable[[bytes], bytes], kind: int = 5) -> Files:

@@ -21,6 +21,7 @@ from projections.client_view import CLIENT_VIEW
 from records.ledger import KeyClass, decode_entry
 from records.sealing import EVENT_PLACE, EVENT_SCHEMA, Place, _context, _event_key
 from tests.clinic import StaffedClinic, make_clinic
+from tests.ops.defects import flipped
 from tests.ops.running import run, served
 
 
@@ -169,7 +170,7 @@ def test_a_note_that_was_reworded_is_found(clinic: StaffedClinic, tmp_path: Path
     """The clinic seals other words under the disclosed key: the digest of the ciphertext tells."""
     path, index = disclosed(clinic, tmp_path / "open")
     payload = path / "payloads" / str(index)
-    payload.write_bytes(payload.read_bytes()[:-1] + b"\0")
+    payload.write_bytes(flipped(payload.read_bytes()))
     code, said = asked(str(path), "--genesis", fingerprint(clinic))
     assert (code, said["status"], said["first_bad_index"]) == (3, "tampered", index)
 
