@@ -65,6 +65,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "note.draft.view": ("read the draft of a note", "read the draft of a note"),
     "client.access_report": ("read who looked at the record", "read who looked at the record"),
     "client.disclosures": ("read what was disclosed", "read what was disclosed"),
+    "client.export": ("export the record", "exported the record"),
     "client.accounting": ("make the accounting of disclosures", "made the accounting of disclosures"),
     "client.retention": ("read how long the record is kept", "read how long the record is kept"),
     "retention.due": ("list records that are due", "saw the client in a list of records that are due"),

@@ -71,6 +71,7 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "note.draft.view": ("read the draft of a note about you", "read the draft of a note about you"),
     "client.access_report": ("read who looked at your record", "read who looked at your record"),
     "client.disclosures": ("read what was told about you elsewhere", "read what was told about you elsewhere"),
+    "client.export": ("make a copy of your record", "made a copy of your record"),
     "client.accounting": ("write the letter of what was told about you", "wrote the letter of what was told about you"),
     "client.retention": ("read how long your record is kept", "read how long your record is kept"),
     "retention.due": (

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from records.client_record import ClientRecord, DisclosureState
 from records.decision import Context, decision
 from records.errors import ConsentMissing, InvalidContent
@@ -56,6 +58,19 @@ BASES: dict[str, str] = {
 
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export was made from, so that it can be made anew to the byte.
+
+    Attributes:
+        at: everything in it lies below this index of the log.
+        pdf: whether it holds the record on paper, too.
+    """
+
+    at: int
+    pdf: bool = False
+
+
 # --- events
 
 
@@ -73,6 +88,7 @@ class DisclosureMade(Event, frozen=True, kw_only=True, tag="disclosure.made"):
         reason: why it was an emergency, or how it came to happen without a basis (free text).
         second_person: staff id of the second person in an emergency.
         manifest_sha256: hex digest of the manifest of what was given, where it was an export.
+        export: what the export was made from; None for any other disclosure.
     """
 
     subject = "disclosure_id"
@@ -91,6 +107,7 @@ class DisclosureMade(Event, frozen=True, kw_only=True, tag="disclosure.made"):
     reason: str | None = None
     second_person: str | None = None
     manifest_sha256: str | None = None
+    export: Export | None = None
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Note it."""
@@ -134,6 +151,7 @@ def record_disclosure(
     reason: str | None = None,
     second_person: str | None = None,
     manifest_sha256: str | None = None,
+    export: Export | None = None,
     occurred_at: datetime | None = None,
 ) -> Sequence[Event]:
     """Record a disclosure that was made; nothing to do where one stands under this id.
@@ -171,6 +189,7 @@ def record_disclosure(
             reason=reason,
             second_person=second_person,
             manifest_sha256=manifest_sha256,
+            export=export,
             **stamp,
         )
     ]

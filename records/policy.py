@@ -139,6 +139,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
     "retention.due": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "client.export": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),
