@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -193,6 +194,25 @@ def record_disclosure(
             **stamp,
         )
     ]
+
+
+@decision("export.release")
+def release_export(
+    record: ClientRecord, context: Context, *, manifest_sha256: str, export: Export, **told: Any
+) -> Sequence[Event]:
+    """Record that an export is released, before it is given; a disclosure like any other.
+
+    Args:
+        record: the client.
+        context: who releases, and when.
+        manifest_sha256: of the manifest of what is given.
+        export: what it is made from.
+        **told: as `record_disclosure`.
+
+    Raises:
+        InvalidContent, UnknownItem, ConsentMissing: as `record_disclosure`.
+    """
+    return record_disclosure(record, context, manifest_sha256=manifest_sha256, export=export, **told)
 
 
 def _require_basis(

@@ -66,7 +66,7 @@ class PreparingView:
     Parameters of the view: `at` (an index of the log; None is the newest checkpoint's size), `pdf`.
     """
 
-    action = "client.export"
+    action = "export.prepare"
 
     def __init__(self, exports: Exports) -> None:
         self._exports = exports
@@ -92,7 +92,7 @@ class PreparingView:
 class BundleView:
     """The zip of a release; `resource` is the disclosure's id."""
 
-    action = "client.export"
+    action = "export.fetch"
 
     def __init__(self, exports: Exports) -> None:
         self._exports = exports

@@ -26,7 +26,7 @@ TOLD: dict[str, Any] = {
 def releasing(clinic: StaffedClinic) -> Releasing:
     """Return what releases exports, with a page that shows what a writer of pages is given."""
     exports = Exports(lambda: b"# verify\n", {"page.txt": lambda record: repr(record).encode()}, lambda _: b"%PDF")
-    return Releasing(clinic.service, exports)
+    return Releasing(clinic.service, exports, clinic.opened.signer)
 
 
 def written_record(clinic: StaffedClinic) -> tuple[UUID, dict[str, UUID]]:
@@ -56,12 +56,10 @@ def written_record(clinic: StaffedClinic) -> tuple[UUID, dict[str, UUID]]:
 
 def release(clinic: StaffedClinic, client: UUID, *, at: int | None = None, pdf: bool = False) -> UUID:
     """Release an export as the records clerk; return the disclosure's id."""
-    clinic.opened.signer.flush()
     disclosure_id = uuid4()
     request = clinic.request(Role.RECORDS_CLERK)
     told = TOLD | {"disclosure_id": disclosure_id, "authorised_by": request.actor.id}
     releasing(clinic).release(client, request, Purpose.PATRQT, at=at, pdf=pdf, **told)
-    clinic.opened.signer.flush()
     return disclosure_id
 
 

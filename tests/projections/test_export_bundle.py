@@ -15,7 +15,7 @@ import pytest
 from projections.disclosures import DISCLOSURES
 from projections.export.record_schema import record_schema
 from records.actors import Purpose, Role
-from records.disclosures import Export, record_disclosure
+from records.disclosures import Export, record_disclosure, release_export
 from records.errors import InvalidContent, NotPermitted, RuleBroken, UnknownClient, UnknownItem
 from records.ledger import decode_entry
 from records.merkle import leaf_hash, node_hash, root
@@ -174,14 +174,14 @@ def test_a_release_stands_in_the_account_and_its_reading_among_the_readings(
     item = next(each for each in page.items if each.id == disclosure_id)
     assert (item.recipient, item.basis) == ("Robin Marsh", "client-request")
     report = fetch(clinic, client, release(clinic, client)).read("access-report/report.txt").decode()
-    assert re.search(r"made a copy of your record", report)
+    assert re.search(r"prepared a copy of your record", report)
 
 
 def test_a_bundle_that_cannot_be_made_as_it_was_released_is_not_given(clinic: StaffedClinic, client: UUID) -> None:
     request = clinic.request(Role.RECORDS_CLERK)
     other = uuid4()
     told = TOLD | {"disclosure_id": other, "authorised_by": request.actor.id, "manifest_sha256": "0" * 64}
-    clinic.do(client, record_disclosure, by=Role.RECORDS_CLERK, export=Export(at=20), **told)
+    clinic.do(client, release_export, by=Role.RECORDS_CLERK, export=Export(at=20), **told)
     clinic.opened.signer.flush()
     with pytest.raises(RuleBroken) as refused:
         fetch(clinic, client, other)
