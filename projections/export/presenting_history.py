@@ -23,6 +23,7 @@ from projections.export.material import REASONS, ExportedEvent, ExportedRecord, 
 from projections.export.presented import Entry, Line, Section
 from projections.export.presenting_words import in_words, is_technical, json_text, label_of, moment, title_of
 from projections.sections.corrections import Correction, State
+from records.notes import NoteAmended, NoteSigned
 from records.store.mapper import Unreadable
 
 _FIRST = ("/occurred_at", "/entered_by", "/reported_by", "/originally_recorded_at")
@@ -80,7 +81,7 @@ def marks_of(event: ExportedEvent, corrections: State) -> tuple[str, ...]:
     later = [each for each in correction.versions if each > version]
     if later and correction.in_error:
         marks.append(f"entered in error (see entry {later[-1]})")
-    elif later:
+    elif later and isinstance(event.recorded.event, NoteSigned | NoteAmended):
         marks.append(f"amended later (see {_entries(later)})")
     return tuple(marks)
 

@@ -9,12 +9,12 @@ Source: DOMAIN 4; HIPAA 164.526 (a correction is linked, never written over).
 from __future__ import annotations
 
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedEvent, ExportedRecord
 from projections.export.presented import Entry, Section
 from projections.export.presenting_history import lines_of
-from projections.export.presenting_words import is_technical, title_of
-from records.event import topic_of
+from projections.export.presenting_words import day, is_technical
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 
 
@@ -45,15 +45,15 @@ def _note(record: ExportedRecord, texts: list[ExportedEvent], additions: list[Ex
     marks = ["amended"] if earlier else []
     if any(isinstance(each.recorded.event, NoteSigned) and each.recorded.event.late_entry for each in texts):
         marks.append("written late")
-    entries = [_entry(record, newest, tuple(marks))]
-    entries += [_entry(record, each, ("addition",)) for each in additions]
-    entries += [_entry(record, each, ("earlier text",)) for each in reversed(earlier)]
-    return entries
+    on = day(texts[0].recorded.event.occurred_at.astimezone(ZoneInfo(record.time_zone)).date())
+    return [
+        _entry(record, newest, f"Note of {on}", tuple(marks)),
+        *(_entry(record, each, f"Added to the note of {on}", ("addition",)) for each in additions),
+        *(_entry(record, each, f"Note of {on}, as it was before", ("earlier text",)) for each in reversed(earlier)),
+    ]
 
 
-def _entry(record: ExportedRecord, event: ExportedEvent, marks: tuple[str, ...]) -> Entry:
+def _entry(record: ExportedRecord, event: ExportedEvent, title: str, marks: tuple[str, ...]) -> Entry:
     version = event.recorded.version
     lines = tuple(line for line in lines_of(record, event) if not is_technical(line.place or ""))
-    return Entry(
-        title=f"{title_of(topic_of(event.recorded.event))} (entry {version})", version=version, marks=marks, lines=lines
-    )
+    return Entry(title=f"{title} (entry {version})", version=version, marks=marks, lines=lines)

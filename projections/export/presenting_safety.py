@@ -30,7 +30,7 @@ def safety(record: ExportedRecord, view: ClientDocument) -> Section:
     judged = _standing(record)
     call = EMERGENCY.get(record.jurisdiction, "the emergency number")
     intro = [
-        f"This is a copy, and nobody at the clinic sees what you do with it. If somebody is in danger now, call {call}."
+        f"If you or somebody else is in danger now, call {call}. This is a copy: nobody at the clinic sees you read it."
     ]
     if not view.risk_prompts:
         intro.append("No answer about risk was waiting for a follow-up when this copy was made.")

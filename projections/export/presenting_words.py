@@ -106,11 +106,21 @@ FIELDS: dict[str, str] = {
     "manifest_sha256": "Digest of what was given",
     "text_version": "Version of the text",
     "who_told": "Who was told",
+    "family": "Family name",
+    "given": "Given names",
+    "recipient_kind": "Kind of recipient",
+    "late_entry": "Written late",
+}
+"""Field → its label, where its own name does not say it well."""
+
+AREAS: dict[str, str] = {
     "ideation": "Thoughts of suicide",
+    "intent": "An intent to act",
+    "plan": "A plan",
     "means": "Means at hand",
     "past-attempts": "Past attempts",
 }
-"""Field → its label, where its own name does not say it well."""
+"""Area of a risk assessment → its label, where its own name does not say it well."""
 
 AROUND: dict[str, str] = {
     "anchors": "What this level means",
@@ -163,7 +173,8 @@ def title_of(topic: str) -> str:
 def label_of(parts: tuple[str, ...]) -> str:
     """Return the label of a place; its parts are names, numbers of a list included."""
     own = parts[-1]
-    label = f"Number {int(own) + 1}" if own.isdecimal() else FIELDS.get(own, _spelled(own))
+    words = AREAS if parts[0] in ("findings", "details") else FIELDS
+    label = f"Number {int(own) + 1}" if own.isdecimal() else words.get(own, _spelled(own))
     before = [AROUND[part] for part in parts[:-1] if part in AROUND]
     numbers = [str(int(part) + 1) for part in parts[1:-1] if part.isdecimal()]
     head = " ".join((*before, *numbers))
@@ -217,7 +228,7 @@ def _text_in_words(record: ExportedRecord, topic: str, names: list[str], value: 
     own = names[-1] if names else ""
     coded = _BY_TOPIC.get((topic, own), _BY_FIELD.get(own, {}))
     if value in coded:
-        return coded[value]
+        return coded[value][:1].upper() + coded[value][1:]
     if own in _STAFF and (value in record.staff or own in _ALWAYS_STAFF):
         return person(record, value)
     try:

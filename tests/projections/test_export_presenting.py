@@ -172,7 +172,7 @@ def test_goals_questionnaires_consents_and_treatments_are_told_in_words() -> Non
     assert "Latest score: 13, moderate" in said(section(document, "Questionnaires"))
     assert "Treatment (entry 2)\nin force" in said(section(document, "Consents"))
     assert "What brought you: Cannot sleep since the move." in said(section(document, "Treatments"))
-    assert "On the basis of: your own request" in said(section(document, "Disclosures"))
+    assert "On the basis of: Your own request" in said(section(document, "Disclosures"))
     assert "Birth date: 2 April 1981" in said(section(document, "Who you are"))
 
 
