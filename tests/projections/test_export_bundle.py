@@ -22,7 +22,7 @@ from records.merkle import leaf_hash, node_hash, root
 from records.payload import Segment
 from records.sealing import segment_digest
 from tests.clinic import StaffedClinic, make_clinic
-from tests.projections.exported import TOLD, document, fetch, release, releasing, written_record
+from tests.projections.releases import TOLD, document, fetch, release, releasing, written_record
 
 
 @pytest.fixture(scope="module")
