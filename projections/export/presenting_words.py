@@ -106,6 +106,7 @@ FIELDS: dict[str, str] = {
     "manifest_sha256": "Digest of what was given",
     "text_version": "Version of the text",
     "who_told": "Who was told",
+    "registered_at": "Registered on",
     "family": "Family name",
     "given": "Given names",
     "recipient_kind": "Kind of recipient",
@@ -137,6 +138,7 @@ AROUND: dict[str, str] = {
 _CODED = frozenset(
     {
         *("kind", "status", "level", "outcome", "method", "methods", "given_by", "channel", "setting", "mode", "code"),
+        "format",
         *("phase", "phases", "scale", "scope", "agreed_by", "rater", "by", "findings", "referral", "recipient_kind"),
         *("completed_by", "missing", "reported_by", "basis", "person", "authority"),
     }
