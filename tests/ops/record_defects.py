@@ -174,7 +174,12 @@ def value_of_the_page_altered(log: SmallRecord) -> Files:
 
 @defect("FilesDisagree", 16)
 def text_of_the_page_taken_out(log: SmallRecord) -> Files:
-    return with_manifest(replaced(log.files(), "record.html", 'data-event="6" data-place="text"', ""))
+    return with_manifest(replaced(log.files(), "record.html", ' data-event="6" data-place="text"', ""))
+
+
+@defect("FilesDisagree", 16)
+def header_of_the_page_taken_out(log: SmallRecord) -> Files:
+    return with_manifest(replaced(log.files(), "record.html", ' data-event="6" data-place="v1"', ""))
 
 
 @defect("FilesDisagree")
@@ -195,14 +200,25 @@ def page_with_a_text_that_is_withheld(log: SmallRecord) -> Files:
     return with_manifest(replaced(log.files(), "record.html", "</body>", more))
 
 
-@defect("MalformedRecord")
-def page_with_an_element_left_open(log: SmallRecord) -> Files:
-    return with_manifest(replaced(log.files(), "record.html", "</html>", ""))
+def on_page(leaf: str, index: int | None, old: str, new: str, name: str) -> None:
+    def make(log: SmallRecord) -> Files:
+        return with_manifest(replaced(log.files(), "record.html", old, new))
+
+    make.__name__ = name
+    defect(leaf, index)(make)
 
 
-@defect("MalformedRecord")
-def page_with_elements_closed_across(log: SmallRecord) -> Files:
-    return with_manifest(replaced(log.files(), "record.html", "</b><br></p>", "<br></p></b>"))
+on_page("MalformedRecord", None, "</html>", "<html", "page that is cut short")
+on_page("MalformedRecord", None, "Slept well.</bdi>", "Slept well.</p>", "marked element left open")
+on_page("MalformedRecord", None, "Slept well.", "Slept <b>well.</b>", "marked element with another in it")
+on_page("MalformedRecord", None, "Slept well.", "Slept <!-- not --> well.", "page with a comment")
+on_page("MalformedRecord", None, "<br>", "<textarea>", "page with an element that swallows others")
+on_page("MalformedRecord", None, "<br>", "<br class='x'>", "page with an attribute in other quotes")
+on_page("MalformedRecord", None, '"<p>"', '"<!--"', "page with a script that opens a comment")
+on_page("MalformedRecord", None, "\n</body>", "\r</body>", "page with a line end that browsers alter")
+on_page(
+    "FilesDisagree", 7, ">Slept well.", ' data-exact="&quot;Slept well.&quot;">No sleep.', "words beside the exact ones"
+)
 
 
 @defect("MalformedRecord")
