@@ -25,6 +25,7 @@ from api.cursors import Cursors
 from api.problems import Unacceptable
 from api.rate_limit import FailedSignIns, RateLimit
 from projections.audit_index import AuditIndex
+from projections.export.releasing import Releasing
 from projections.log_proofs import LogProofs
 from projections.patterns_report import PatternsView
 from projections.retention import RetentionDueView
@@ -65,6 +66,10 @@ class Clinic(Protocol):
     @property
     def erasure(self) -> ErasureDoor:
         """The door for erasure."""
+
+    @property
+    def releasing(self) -> Releasing:
+        """What releases exports."""
 
     @property
     def erasing(self) -> Erasing:
@@ -260,6 +265,11 @@ class Change:
     def erasure(self) -> ErasureDoor:
         """The door for erasure."""
         return self._door.clinic.erasure
+
+    @property
+    def releasing(self) -> Releasing:
+        """What releases exports."""
+        return self._door.clinic.releasing
 
     @property
     def erasing(self) -> Erasing:

@@ -20,21 +20,26 @@ from records.disclosures import BASES, RECIPIENTS, mark_disclosure_entered_in_er
 from records.errors import InvalidContent
 
 
-class DisclosureBody(Body):
-    """What was given to whom, why, and who answers for it."""
+class GivenBody(Body):
+    """To whom it is given, why, and who answers for it."""
 
     id = Id()
-    occurred_at = Instant(allow_none=True)
     recipient_kind = Code(RECIPIENTS, required=True)
     recipient = Line(required=True)
     recipient_address = Text(allow_none=True)
-    description = Text(required=True)
     purpose = Text(required=True)
     basis = Code(tuple(BASES), required=True)
     consent_id = Id(allow_none=True)
     authorised_by = Id(required=True)
     reason = Text(allow_none=True)
     second_person = Id(allow_none=True)
+
+
+class DisclosureBody(GivenBody):
+    """What was given to whom, why, and who answers for it."""
+
+    occurred_at = Instant(allow_none=True)
+    description = Text(required=True)
     manifest_sha256 = Code(allow_none=True, pattern=SHA256_PATTERN)
 
 
@@ -55,10 +60,12 @@ DISCLOSURE = {
 blueprint = Concept("disclosures", "What left the clinic, and the account of it")
 
 
-@blueprint.route("/clients/<uuid:client_id>/disclosures", methods=["POST"])
-@changes(record_disclosure, body=DisclosureBody, example=DISCLOSURE)
-def record_a_disclosure(change: Change, client_id: UUID) -> Response:
-    """Record a disclosure that was made."""
+def require_accounts(change: Change, client_id: UUID) -> None:
+    """See to it that whoever answers for a disclosure has an account, and name them as events do.
+
+    Raises:
+        NotPermitted, InvalidContent: and the refusal is recorded.
+    """
     for name in ("authorised_by", "second_person"):
         staff_id: UUID | None = change.body.get(name)
         if staff_id is None:
@@ -66,6 +73,13 @@ def record_a_disclosure(change: Change, client_id: UUID) -> Response:
         if staff_id not in change.service.directory.staff:
             change.refuse(client_id, InvalidContent(f"/{name}", "Is nobody with an account."))
         change.body[name] = str(staff_id)
+
+
+@blueprint.route("/clients/<uuid:client_id>/disclosures", methods=["POST"])
+@changes(record_disclosure, body=DisclosureBody, example=DISCLOSURE)
+def record_a_disclosure(change: Change, client_id: UUID) -> Response:
+    """Record a disclosure that was made."""
+    require_accounts(change, client_id)
     disclosure_id = change.new_id()
     return change.write(client_id, disclosure_id, disclosure_id=disclosure_id)
 

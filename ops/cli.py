@@ -33,6 +33,7 @@ COMMANDS = {
     "spot-checks": "ops.commands.spot_checks",
     "disclosures": "ops.commands.disclosures",
     "erase": "ops.commands.erase",
+    "export": "ops.commands.export",
     "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",

@@ -368,6 +368,13 @@ def _retention_profile(clinic: Clinic, request: Request, arguments: dict[str, An
     return policy.retention_profile
 
 
+def _export(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    from ops.exporting import ExportAsked, export_record
+
+    asked = msgspec.convert(arguments, ExportAsked)
+    return export_record(clinic, request, uuid.uuid4(), asked)
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -411,6 +418,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.purge": _purge_erasure,
     "erasure.list": _list_erasures,
     "erasure.certificate": _certify_erasure,
+    "export.record": _export,
     "disclosures.letter": _letter,
     "retention.due.page": _due,
     "retention.profile": _retention_profile,

@@ -26,7 +26,10 @@ from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
 from ops.data_format import FORMAT, require_format
+from ops.export_pages import PAGES, to_pdf, verifier_text
 from projections.audit_index import AuditIndex
+from projections.export.releasing import Releasing
+from projections.export.views import Exports
 from projections.patterns_report import PatternsView
 from projections.rebuild import SNAPSHOTS
 from projections.retention import RetentionDueView
@@ -124,6 +127,7 @@ class Clinic(NamedTuple):
     erasure: ErasureDoor
     erasing: Erasing
     retention: RetentionDueView
+    releasing: Releasing
 
     def close(self) -> None:
         """Sign what is stored, close the log and forget the keys.
@@ -353,6 +357,7 @@ def _put_together(
         erasure=ErasureDoor(service),
         erasing=erasing,
         retention=RetentionDueView(roster),
+        releasing=Releasing(service, Exports(verifier_text, PAGES, to_pdf), signer),
     )
 
 

@@ -54,6 +54,7 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
     "disclosure.record": ("record what was told about you elsewhere", "recorded what was told about you elsewhere"),
     "disclosure.error": ("mark a disclosure as entered in error", "marked a disclosure as entered in error"),
+    "export.release": ("give a copy of your record away", "gave a copy of your record"),
     "legal_hold.place": ("keep your record from being erased", "kept your record from being erased"),
     "legal_hold.lift": (
         "end what keeps your record from being erased",
@@ -71,6 +72,8 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "note.draft.view": ("read the draft of a note about you", "read the draft of a note about you"),
     "client.access_report": ("read who looked at your record", "read who looked at your record"),
     "client.disclosures": ("read what was told about you elsewhere", "read what was told about you elsewhere"),
+    "export.prepare": ("prepare a copy of your record", "prepared a copy of your record"),
+    "export.fetch": ("fetch a copy of your record", "fetched a copy of your record"),
     "client.accounting": ("write the letter of what was told about you", "wrote the letter of what was told about you"),
     "client.retention": ("read how long your record is kept", "read how long your record is kept"),
     "retention.due": (

@@ -12,12 +12,13 @@ It signs nothing and verifies no signature.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from records.errors import InvalidContent, MalformedTile, UnknownItem
-from records.merkle import consistency_proof, inclusion_proof, leaf_hash, root_at
+from records.merkle import consistency_proof, inclusion_proof, leaf_hash, root_at, shared_proof
 from records.reader import Asked, Built, Reader
 from records.signed_note import encode_base64
 from records.store.unit import CheckpointRow
@@ -141,6 +142,10 @@ class LogProofs:
     def consistency_hashes(self, old: int, size: int) -> list[bytes]:
         """Return the hashes of a consistency proof between two sizes below the newest checkpoint."""
         return consistency_proof(self._hashes, old, size)
+
+    def shared(self, wanted: Iterable[int], size: int) -> list[bytes]:
+        """Return one proof that many entries are in the tree of a size below the newest checkpoint."""
+        return shared_proof(self._hashes, wanted, size)
 
     def root(self, size: int) -> bytes:
         """Return the root over the first entries, as the ledger says now."""

@@ -20,7 +20,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from records.client_record import ClientRecord, DisclosureState
 from records.decision import Context, decision
@@ -56,6 +59,19 @@ BASES: dict[str, str] = {
 
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export was made from, so that it can be made anew to the byte.
+
+    Attributes:
+        at: everything in it lies below this index of the log.
+        pdf: whether it holds the record on paper, too.
+    """
+
+    at: int
+    pdf: bool = False
+
+
 # --- events
 
 
@@ -73,6 +89,7 @@ class DisclosureMade(Event, frozen=True, kw_only=True, tag="disclosure.made"):
         reason: why it was an emergency, or how it came to happen without a basis (free text).
         second_person: staff id of the second person in an emergency.
         manifest_sha256: hex digest of the manifest of what was given, where it was an export.
+        export: what the export was made from; None for any other disclosure.
     """
 
     subject = "disclosure_id"
@@ -91,6 +108,7 @@ class DisclosureMade(Event, frozen=True, kw_only=True, tag="disclosure.made"):
     reason: str | None = None
     second_person: str | None = None
     manifest_sha256: str | None = None
+    export: Export | None = None
 
     def apply(self, record: ClientRecord, version: int) -> None:
         """Note it."""
@@ -134,6 +152,7 @@ def record_disclosure(
     reason: str | None = None,
     second_person: str | None = None,
     manifest_sha256: str | None = None,
+    export: Export | None = None,
     occurred_at: datetime | None = None,
 ) -> Sequence[Event]:
     """Record a disclosure that was made; nothing to do where one stands under this id.
@@ -171,9 +190,29 @@ def record_disclosure(
             reason=reason,
             second_person=second_person,
             manifest_sha256=manifest_sha256,
+            export=export,
             **stamp,
         )
     ]
+
+
+@decision("export.release")
+def release_export(
+    record: ClientRecord, context: Context, *, manifest_sha256: str, export: Export, **told: Any
+) -> Sequence[Event]:
+    """Record that an export is released, before it is given; a disclosure like any other.
+
+    Args:
+        record: the client.
+        context: who releases, and when.
+        manifest_sha256: of the manifest of what is given.
+        export: what it is made from.
+        **told: as `record_disclosure`.
+
+    Raises:
+        InvalidContent, UnknownItem, ConsentMissing: as `record_disclosure`.
+    """
+    return record_disclosure(record, context, manifest_sha256=manifest_sha256, export=export, **told)
 
 
 def _require_basis(

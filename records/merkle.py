@@ -15,6 +15,7 @@ It stores nothing: `records.tiles` answers for complete subtrees, and whoever si
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
 from records.errors import BadProof, MalformedFrontier
@@ -158,6 +159,34 @@ def inclusion_proof(get: SubtreeHash, index: int, size: int) -> list[bytes]:
             proof.append(_range_root(get, start, split))
             start = split
     return proof[::-1]
+
+
+def shared_proof(get: SubtreeHash, wanted: Iterable[int], size: int) -> list[bytes]:
+    """Return one proof that many leaves are in the tree of a size.
+
+    Going through the tree from the left as RFC 6962 divides it, it holds the root of each range without a wanted leaf;
+    whoever has the leaves can make every other hash. Fewer hashes than a proof for each leaf, and the same root.
+
+    Raises:
+        BadProof: there is no such leaf in a tree of this size.
+    """
+    places = sorted(set(wanted))
+    if places and not 0 <= places[0] <= places[-1] < size:
+        raise BadProof("no proof of a leaf outside the tree")
+    proof: list[bytes] = []
+
+    def walk(start: int, end: int, first: int, last: int) -> None:
+        if first == last:
+            proof.append(_range_root(get, start, end))
+        elif end - start > 1:
+            split = _split(start, end)
+            middle = bisect_left(places, split, first, last)
+            walk(start, split, first, middle)
+            walk(split, end, middle, last)
+
+    if size:
+        walk(0, size, 0, len(places))
+    return proof
 
 
 def consistency_proof(get: SubtreeHash, old_size: int, new_size: int) -> list[bytes]:

@@ -113,6 +113,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "export.release": {Role.RECORDS_CLERK: _ANYONE},
     "legal_hold.place": {Role.PRIVACY_OFFICER: _ANYONE},
     "legal_hold.lift": {Role.PRIVACY_OFFICER: _ANYONE},
     # readings
@@ -139,6 +140,8 @@ TABLE: dict[str, dict[Role, Grant]] = {
         Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT),
     },
     "retention.due": {Role.PRIVACY_OFFICER: Grant(frozenset(), _HCOMPL), Role.OPERATOR: Grant(frozenset(), _HCOMPL)},
+    "export.prepare": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
+    "export.fetch": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.accounting": {Role.RECORDS_CLERK: Grant(frozenset(), _PATRQT)},
     "client.list": {
         Role.FRONT_DESK: Grant(frozenset(), _TREAT),

@@ -19,6 +19,7 @@ from records.directory import Directory
 from records.errors import Erased, LedgerMismatch
 from records.event import Recorded, StreamKind
 from records.ledger import KeyClass
+from records.payload import Segment
 from records.sealing import DataKey
 from records.store import Store
 from records.store.mapper import EventMapper
@@ -110,6 +111,20 @@ class Reader:
     def events(self, client_id: UUID, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """Return opened events of the client's stream with `after < version <= upto`."""
         return self.open(client_id, self.rows(client_id, after, upto))
+
+    def salted(self, client_id: UUID, row: StoredRow) -> tuple[tuple[bytes, Segment], ...]:
+        """Return the exact segments of a row of the client's stream beside their salts.
+
+        Raises:
+            SealBroken: it does not open in its place.
+            KeyMissing, Erased: as `open`.
+        """
+        self._require_kept(client_id)
+        return self._mapper.salted(StreamKind.CLIENT, client_id, row)
+
+    def access_rows(self, client_id: UUID) -> list[StoredRow]:
+        """Return every row of the client's access stream beside its entry, unopened, in order of version."""
+        return self._store.history(self._streams.access(client_id))
 
     def access_events(self, client_id: UUID | None, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """Return opened access events of a client, or of readings that named none."""
@@ -243,6 +258,10 @@ class Reader:
     def body(self, index: int) -> bytes | None:
         """Return the clear body of an entry, or None where it has none."""
         return self._store.body(index)
+
+    def bodies(self) -> list[tuple[int, bytes]]:
+        """Return every clear body beside its index, in order."""
+        return self._store.bodies()
 
     def sealed_row(self, place: str, row_id: UUID) -> SealedRow | None:
         """Return a sealed row, unopened, or None."""

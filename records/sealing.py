@@ -142,12 +142,18 @@ def _decrypt(key: bytes, context: bytes, ciphertext: bytes) -> bytes:
 
 def content_root(event_key: bytes, segments: Sequence[Segment]) -> bytes:
     """Return the root that binds the exact text of each segment under salts that die with the key."""
-    digests = []
-    for path, content in segments:
-        name = length_prefixed(path.encode())
-        salt = hmac.digest(event_key, b"wellkept/salt/1" + name, "sha256")
-        digests.append(hashlib.sha256(b"wkseg\x01" + salt + name + len(content).to_bytes(4, "big") + content).digest())
-    return merkle.root(digests)
+    return merkle.root([segment_digest(_salt(event_key, each.path), each) for each in segments])
+
+
+def segment_digest(salt: bytes, segment: Segment) -> bytes:
+    """Return the salted digest of one segment, 32 bytes: what stands for it where it is withheld."""
+    path, content = segment
+    name = length_prefixed(path.encode())
+    return hashlib.sha256(b"wkseg\x01" + salt + name + len(content).to_bytes(4, "big") + content).digest()
+
+
+def _salt(event_key: bytes, path: str) -> bytes:
+    return hmac.digest(event_key, b"wellkept/salt/1" + length_prefixed(path.encode()), "sha256")
 
 
 def seal_event(key: DataKey, place: Place, topic: str, segments: Sequence[Segment]) -> SealedEvent:
@@ -194,6 +200,18 @@ def open_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Seg
     content = _unpadded(_open(key, place, EVENT_SCHEMA, b"", state))
     size = int.from_bytes(content[:2], "big")
     return content[2 : 2 + size].decode(), decode_payload(content[2 + size :])
+
+
+def open_salted(key: DataKey, place: Place, state: bytes) -> tuple[tuple[bytes, Segment], ...]:
+    """Open one event for an export: each segment beside the salt under which the content root binds it.
+
+    Raises:
+        SealBroken: as `open_event`.
+    """
+    _, segments = open_event(key, place, state)
+    nonce = state[20:36]
+    event_key = _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, nonce))
+    return tuple((_salt(event_key, each.path), each) for each in segments)
 
 
 def _open(key: DataKey, place: Place, schema: int, binding: bytes, state: bytes) -> bytes:

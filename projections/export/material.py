@@ -29,7 +29,7 @@ REASONS: dict[str, str] = {
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment that is shown: CRYPTO 2, `SHA-256("wkseg\\x01" ‖ salt ‖ lp(path) ‖ u32 length ‖ exact bytes)`.
+    r"""A segment that is shown: CRYPTO 2, `SHA-256("wkseg\x01" ‖ salt ‖ lp(path) ‖ u32 length ‖ exact bytes)`.
 
     Attributes:
         path: `v<payload version>` for the header, else the name of the free text (`field` or `field/key`).
@@ -60,7 +60,7 @@ class ExportedEvent(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         recorded: the event, opened; free texts that are withheld are not in it. `Unreadable` where nothing opens.
         entry: its entry of the ledger, 157 bytes.
-        segments: header first, then free texts in their stored order.
+        segments: header first, then free texts in their stored order; none where it cannot be opened.
     """
 
     recorded: Recorded
@@ -81,7 +81,7 @@ class ExportedReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """How many segments were left out for one reason."""
+    """How many parts (segments, or whole events that do not open) were left out for one reason."""
 
     reason: str
     count: int
@@ -102,6 +102,7 @@ class ExportedRecord(msgspec.Struct, frozen=True, kw_only=True):
         readings: who looked, in order of version, dense from 1.
         staff: id → name, of everybody who is named in it.
         fingerprint: of the log's genesis, as the clinic says; a reader compares it with its papers.
+        names_readers: whether those who looked are told by name (`ClinicPolicy.names_staff_to_clients`).
     """
 
     clinic: str
@@ -116,6 +117,7 @@ class ExportedRecord(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[ExportedReading, ...]
     staff: Mapping[str, str]
     fingerprint: str
+    names_readers: bool = True
 
     def name_of(self, staff_id: str) -> str:
         """Return a person's name, or the id where no account has it."""
@@ -126,6 +128,8 @@ class ExportedRecord(msgspec.Struct, frozen=True, kw_only=True):
         """What is left out, counted by reason."""
         counts: dict[str, int] = {}
         for event in self.events:
+            if not event.segments:
+                counts["unreadable"] = counts.get("unreadable", 0) + 1
             for segment in event.segments:
                 if isinstance(segment, Withheld):
                     counts[segment.reason] = counts.get(segment.reason, 0) + 1

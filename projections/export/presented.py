@@ -61,7 +61,7 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
         title: such as `Health record of Ann Example`.
         clinic: who gave it.
         facts: label and text of what stands at the top (for whom, as of when, how much it holds, what is left out).
-        sections: in the order of reading: safety first, then summary, then the history from the newest, then who looked.
+        sections: in the order of reading: safety first, then a summary, the history, and who looked.
         language: BCP 47.
         created: RFC 3339, the one date of the export.
     """

@@ -21,7 +21,7 @@ from records.errors import LedgerMismatch, SealBroken, UnknownTopic
 from records.event import Event, Recorded, StreamKind, topic_of
 from records.ledger import Kind, entry_hash, from_microseconds, read_entry
 from records.payload import Segment, to_segments
-from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, seal_event
+from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, open_salted, seal_event
 from records.store.unit import Append, StoredRow
 from records.streams import Streams
 
@@ -114,6 +114,15 @@ class EventMapper:
         """
         key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
         return open_event(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)[1]
+
+    def salted(self, kind: StreamKind, stream: UUID, row: StoredRow) -> tuple[tuple[bytes, Segment], ...]:
+        """Return the segments of one row beside their salts, for an export.
+
+        Raises:
+            SealBroken: it does not open in its place.
+        """
+        key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
+        return open_salted(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)
 
     def _open_row(self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes) -> Event:
         key = self._streams.key_of(kind, stream, key_id)

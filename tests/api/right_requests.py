@@ -191,6 +191,20 @@ class Kitchen:
             "authorised_by": self._colleague.id,
         }
 
+    def export(self) -> dict[str, Any]:
+        """Return what an export is released with."""
+        sign_log(self._served.clinic)
+        return {name: said for name, said in self.disclosure().items() if name != "description"}
+
+    def exported(self) -> str:
+        """Return an export that was released."""
+        clerk = self._served.clinic.tokens[Role.RECORDS_CLERK]
+        address = self._served.of("/exports", self._client_id)
+        made = self._served.call("POST", address, self.export(), by=None, token=clerk)
+        assert made.status_code == 201, made.json
+        assert made.json is not None
+        return str(made.json["id"])
+
     def audited(self) -> int:
         """Return the ledger index of a reading of the client."""
         purpose = {"Purpose-Of-Use": "TREAT"}
@@ -347,6 +361,8 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/legal-holds/{hold_id}/lifting": _on("hold_id", Kitchen.hold, REASON),
     "GET /v1/clients/{client_id}/disclosures": _nothing,
     "GET /v1/clients/{client_id}/disclosures/letter": _nothing,
+    "POST /v1/clients/{client_id}/exports": lambda k: Right({}, k.export()),
+    "GET /v1/clients/{client_id}/exports/{export_id}": lambda k: Right({"export_id": k.exported()}),
     "POST /v1/clients/{client_id}/disclosures": lambda k: Right({}, k.disclosure()),
     "POST /v1/clients/{client_id}/disclosures/{disclosure_id}/error": _on(
         "disclosure_id", lambda k: k.made("/disclosures", k.disclosure()), REASON

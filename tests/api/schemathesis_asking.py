@@ -48,6 +48,8 @@ NOT_THERAPISTS = {
     "GET /v1/audit/spot-checks": Role.PRIVACY_OFFICER,
     "POST /v1/audit/spot-checks/{draw_id}": Role.PRIVACY_OFFICER,
     "GET /v1/clients/{client_id}/disclosures": Role.RECORDS_CLERK,
+    "POST /v1/clients/{client_id}/exports": Role.RECORDS_CLERK,
+    "GET /v1/clients/{client_id}/exports/{export_id}": Role.RECORDS_CLERK,
     "GET /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
     "POST /v1/clients/{client_id}/erasure": Role.PRIVACY_OFFICER,
     "GET /v1/retention": Role.PRIVACY_OFFICER,

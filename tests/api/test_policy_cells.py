@@ -67,6 +67,8 @@ GET    /v1/clients/{client_id}/retention                      privacy_officer:an
 GET    /v1/retention/due                                      privacy_officer:any:HCOMPL
 GET    /v1/clients/{client_id}/disclosures/letter             records_clerk:any:PATRQT
 POST   /v1/clients/{client_id}/disclosures                    therapist:team records_clerk:any
+POST   /v1/clients/{client_id}/exports                        records_clerk:any
+GET    /v1/clients/{client_id}/exports/{export_id}            records_clerk:any:PATRQT
 POST   /v1/clients/{client_id}/disclosures/{disclosure_id}/error  therapist:team records_clerk:any
 GET    /v1/clients/{client_id}/access-report                  privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 PATCH  /v1/clients/{client_id}/identity                       front_desk:any therapist:team
@@ -375,6 +377,7 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/access-report": "client.access_report",
         "GET /v1/clients/{client_id}/disclosures": "client.disclosures",
         "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",
+        "GET /v1/clients/{client_id}/exports/{export_id}": "export.fetch",
         "GET /v1/clients/{client_id}/erasure": "erasure.view",
         "GET /v1/clients/{client_id}/erasure/{erasure_id}/certificate": "erasure.certificate",
         "GET /v1/clients/{client_id}/retention": "client.retention",

@@ -10,6 +10,7 @@ import pytest
 from api.app import create_app
 from api.audit import LAST_INDEX
 from api.door import Declared
+from api.exports import EXPORT
 from records.actors import Role
 from records.erasing import Waiting
 from records.errors import NotStored, OutcomeUnknown
@@ -25,6 +26,7 @@ OTHERS = {
     "/v1/retention": OFFICER,
     "/log/": OFFICER,
     "/disclosures/letter": CLERK,
+    "/exports": CLERK,
     "/erasure": OFFICER,
 }
 """Part of an address that a therapist does not read → who does."""
@@ -72,6 +74,10 @@ def readings(served: Served, erasure: Waiting) -> list[str]:
     assert served.get().status_code == 200
     drawn = uuid4()
     assert served.call("POST", "/v1/audit/spot-checks", {"id": str(drawn)}, by=OFFICER).status_code == 201
+    clerk = served.clinic.staff[CLERK].id
+    made = served.call("POST", served.of("/exports"), EXPORT | {"authorised_by": clerk}, by=CLERK)
+    assert made.json is not None
+    exported = made.json["id"]
     index = served.clinic.reader.access_events(served.client_id)[-1].index
     found = []
     for rule in served.app.url_map.iter_rules():
@@ -84,6 +90,7 @@ def readings(served: Served, erasure: Waiting) -> list[str]:
                 path = path.replace("<uuid:erasure_id>", str(erasure.erasure_id))
             path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             path = path.replace("<uuid:review_id>", str(review))
+            path = path.replace("<uuid:export_id>", str(exported))
             path = path.replace("<path:tile>", "000.p/1")
             assert "<" not in path, "give the new address something to read"
             found.append(path)

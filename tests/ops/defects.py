@@ -54,7 +54,7 @@ def with_last_bit(log: SmallClinic, index: int) -> list[bytes]:
 
 
 def flipped(data: bytes) -> bytes:
-    """The same bytes with one bit of the last changed: sealed bytes are random, so a byte that is set may be the same."""
+    """The same bytes with one bit of the last changed; of random bytes, one that is set may be the same as before."""
     return data[:-1] + bytes([data[-1] ^ 1])
 
 

@@ -32,6 +32,9 @@ breach.review             supervisor:supervises therapist:team
 caseload.view             supervisor:any:HQUALIMP therapist:any:TREAT
 client.access_report      privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
+export.prepare            records_clerk:any:PATRQT
+export.fetch              records_clerk:any:PATRQT
+export.release            records_clerk:any
 client.accounting         records_clerk:any:PATRQT
 client.death              front_desk:any therapist:team
 client.retention          privacy_officer:any:HCOMPL records_clerk:any:PATRQT

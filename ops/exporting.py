@@ -1,0 +1,91 @@
+"""Exports as a command makes them: released, signed, and fetched at once.
+
+Source: the decision on exports; CONTRACT (`wellkept export`).
+
+- The zip is returned in memory: whoever asked writes it, protected or not, and nothing of it stays here.
+- Where another process signs the log, its next checkpoint is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import msgspec
+
+from ops.wiring import Clinic
+from projections.export.releasing import DESCRIPTION
+from records.actors import Purpose
+from records.request import Request
+
+SIGNED_WITHIN_SECONDS = 10
+"""A signer is at most 1 s behind (CRYPTO 3); one that is not here gets this long."""
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class ExportAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is exported, to whom and why; see `records.disclosures.record_disclosure`.
+
+    Attributes:
+        client: whose record.
+        at: the index of the log below which it lies; None for now.
+        pdf: with the record on paper.
+        authorised_by: staff id of who answers for it; None is whoever asks.
+    """
+
+    client: UUID
+    at: int | None = None
+    pdf: bool = False
+    recipient_kind: str = "client"
+    recipient: str = "The client"
+    recipient_address: str | None = None
+    description: str = DESCRIPTION
+    purpose: str = "The client asked for a copy of the record."
+    basis: str = "client-request"
+    consent_id: UUID | None = None
+    authorised_by: str | None = None
+    reason: str | None = None
+    second_person: str | None = None
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What was released: its disclosure, what it holds, and the zip."""
+
+    id: UUID
+    client: UUID
+    at: int
+    manifest_sha256: str
+    events: int
+    readings: int
+    left_out: int
+    bundle: bytes
+
+
+def export_record(clinic: Clinic, request: Request, disclosure_id: UUID, asked: ExportAsked) -> Exported:
+    """Release an export of a record and fetch it.
+
+    A crash before the release is durable leaves nothing; after it, a release whose bundle can be fetched.
+
+    Raises:
+        Refused: nothing was released.
+        RuleBroken: `export-not-signed`: released, but nothing signs the log; fetch it over HTTP later.
+    """
+    told = msgspec.structs.asdict(asked)
+    client_id, at, pdf = told.pop("client"), told.pop("at"), told.pop("pdf")
+    told["authorised_by"] = told["authorised_by"] or request.actor.id
+    prepared, _ = clinic.releasing.release(
+        client_id, request, Purpose.PATRQT, at=at, pdf=pdf, disclosure_id=disclosure_id, **told
+    )
+    _await_signed(clinic)
+    bundle = clinic.releasing.fetch(client_id, disclosure_id, request, Purpose.PATRQT)
+    return Exported(id=disclosure_id, client=client_id, bundle=bundle, **msgspec.structs.asdict(prepared))
+
+
+def _await_signed(clinic: Clinic) -> None:
+    """Return when everything that is stored now is signed, or after a while when nothing signs it."""
+    stored, until = clinic.service.reader.position() + 1, time.monotonic() + SIGNED_WITHIN_SECONDS
+    while time.monotonic() < until:
+        newest = clinic.service.reader.checkpoint()
+        if newest is not None and newest.size >= stored:
+            return
+        time.sleep(_LOOK_AGAIN_SECONDS)

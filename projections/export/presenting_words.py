@@ -1,0 +1,248 @@
+"""The words of an export: what each topic, field and code is called, and how times and staff are told.
+
+Source: AUDIT E1 (a person must be able to read the record); DOMAIN for the codes.
+
+- A topic, field or code that has no words here is shown by its own name, so that a new one is never left out.
+- Times are the clinic's, and name their zone. Dates without a time are as they were written.
+- A person of the clinic is named where the record names them, and else told without a name.
+
+It decides neither order nor place (`projections.export.presenting_history`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from projections.export.material import ExportedRecord
+from records.care_codes import ATTENDANCE, DISCHARGES, MODES
+from records.disclosures import BASES
+
+TOPICS: dict[str, str] = {
+    "client.registered": "Registered at the clinic",
+    "client.identity_changed": "Personal details changed",
+    "client.death_recorded": "Death recorded",
+    "client.death_entered_in_error": "Record of a death taken back",
+    "consent.offered": "Consent asked for",
+    "consent.given": "Consent given",
+    "consent.refused": "Consent refused",
+    "consent.withdrawn": "Consent withdrawn",
+    "consent.entered_in_error": "Consent marked as entered in error",
+    "episode.opened": "Treatment began",
+    "episode.phase_set": "Phase of treatment set",
+    "episode.protocol_changed": "Plan of treatment changed",
+    "episode.closed": "Treatment ended",
+    "session.booked": "Session booked",
+    "session.rescheduled": "Session moved",
+    "session.cancelled": "Session cancelled",
+    "session.attendance_recorded": "Attendance recorded",
+    "session.held": "Session held",
+    "session.breach_recorded": "Session held although a consent was missing",
+    "session.breach_reviewed": "Missing consent reviewed",
+    "session.entered_in_error": "Session marked as entered in error",
+    "assessment.recorded": "Questionnaire filled in",
+    "assessment.entered_in_error": "Questionnaire marked as entered in error",
+    "risk.assessed": "Risk assessed",
+    "risk.prompt_cleared": "Answer about risk followed up",
+    "risk.entered_in_error": "Risk assessment marked as entered in error",
+    "goal.set": "Goal set",
+    "goal.reworded": "Goal put in other words",
+    "goal.rated": "Goal rated",
+    "goal.paused": "Goal paused",
+    "goal.resumed": "Goal taken up again",
+    "goal.achieved": "Goal achieved",
+    "goal.partly_achieved": "Goal partly achieved",
+    "goal.abandoned": "Goal given up",
+    "goal.reopened": "Goal opened again",
+    "goal.entered_in_error": "Goal marked as entered in error",
+    "note.signed": "Note signed",
+    "note.amended": "Note amended",
+    "note.addendum_signed": "Addition to a note signed",
+    "note.entered_in_error": "Note marked as entered in error",
+    "disclosure.made": "Information given to somebody else",
+    "disclosure.entered_in_error": "Disclosure marked as entered in error",
+    "legal_hold.placed": "Record kept from being erased",
+    "legal_hold.lifted": "Record no longer kept from being erased",
+}
+"""Topic → what happened."""
+
+FIELDS: dict[str, str] = {
+    "about": "About what took place on",
+    "actions": "What was agreed or done",
+    "agreed_by": "Agreed by",
+    "authorised_by": "Answered for by",
+    "basis": "On the basis of",
+    "booked": "Was booked before",
+    "by": "Cancelled by",
+    "caseness": "At or above the cut-off",
+    "channel": "How it was said",
+    "code": "Attendance",
+    "died_on": "Died on",
+    "entered_by": "Written by",
+    "format": "Form",
+    "gp": "General practitioner",
+    "in_session": "Filled in during a session",
+    "level": "Level, as the clinician judged it",
+    "missing": "Missing",
+    "minutes": "Length in minutes",
+    "nhs_number": "NHS number",
+    "number": "Number of the session",
+    "occurred_at": "Happened on",
+    "originally_recorded_at": "First recorded elsewhere on",
+    "prorated": "Total estimated from the answered items",
+    "reported_by": "Reported by",
+    "scope": "Covers",
+    "score": "Total score",
+    "score_only": "Only the total is known",
+    "start": "Begins",
+    "started_at": "Began",
+    "ended_at": "Ended",
+    "taken_at": "Filled in on",
+    "text": "Text",
+    "text_sha256": "Digest of the text that was shown",
+    "manifest_sha256": "Digest of what was given",
+    "text_version": "Version of the text",
+    "who_told": "Who was told",
+    "family": "Family name",
+    "given": "Given names",
+    "recipient_kind": "Kind of recipient",
+    "late_entry": "Written late",
+}
+"""Field → its label, where its own name does not say it well."""
+
+AREAS: dict[str, str] = {
+    "ideation": "Thoughts of suicide",
+    "intent": "An intent to act",
+    "plan": "A plan",
+    "means": "Means at hand",
+    "past-attempts": "Past attempts",
+}
+"""Area of a risk assessment → its label, where its own name does not say it well."""
+
+AROUND: dict[str, str] = {
+    "anchors": "What this level means",
+    "details": "Details",
+    "findings": "Asked about",
+    "concurrent_therapies": "Other therapy",
+    "reopens": "Opens again",
+    "risk_prompt": "Answer that asks for a follow-up",
+    "form": "Form that was shown",
+    "changes": "New",
+}
+"""Field that holds others → what is said before their labels."""
+
+_CODED = frozenset(
+    {
+        *("kind", "status", "level", "outcome", "method", "methods", "given_by", "channel", "setting", "mode", "code"),
+        *("phase", "phases", "scale", "scope", "agreed_by", "rater", "by", "findings", "referral", "recipient_kind"),
+        *("completed_by", "missing", "reported_by", "basis", "person", "authority"),
+    }
+)
+"""Fields whose values are codes; one that is not known by a table is spelled out."""
+_STAFF = frozenset(
+    {"entered_by", "authorised_by", "second_person", "received_by", "supervisor", "reported_by", "witnessed_by"}
+)
+_ALWAYS_STAFF = frozenset({"entered_by", "authorised_by", "second_person"})
+_BY_FIELD: dict[str, dict[str, str]] = {"mode": MODES, "code": ATTENDANCE, "basis": BASES}
+_BY_TOPIC: dict[tuple[str, str], dict[str, str]] = {("episode.closed", "reason"): DISCHARGES}
+_TECHNICAL = frozenset(
+    {
+        *("topic", "request_id", "text_sha256", "manifest_sha256", "measure_version", "form_version", "scorer"),
+        *("supersedes", "restores"),
+    }
+)
+_CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+UNNAMED = "a member of the clinic's staff, who is not named here"
+
+
+def json_text(value: Any) -> str:
+    """Return the one JSON text by which a value that is no string is shown and compared."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def title_of(topic: str) -> str:
+    """Return what happened."""
+    return TOPICS.get(topic, _spelled(topic.replace(".", ": ")))
+
+
+def label_of(parts: tuple[str, ...]) -> str:
+    """Return the label of a place; its parts are names, numbers of a list included."""
+    own = parts[-1]
+    words = AREAS if parts[0] in ("findings", "details") else FIELDS
+    label = f"Number {int(own) + 1}" if own.isdecimal() else words.get(own, _spelled(own))
+    before = [AROUND[part] for part in parts[:-1] if part in AROUND]
+    numbers = [str(int(part) + 1) for part in parts[1:-1] if part.isdecimal()]
+    head = " ".join((*before, *numbers))
+    return f"{head}: {label}" if head else label
+
+
+def is_technical(place: str) -> bool:
+    """Say whether a place of the header holds what only programs and clerks need."""
+    name = place.rpartition("/")[2]
+    return place.startswith("/") and (name in _TECHNICAL or name.endswith("_id"))
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Return a moment in the clinic's zone, which is named: `2 March 2026, 10:00 (Europe/London)`."""
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%B %Y, %H:%M} ({zone.key})"
+
+
+def day(on: date) -> str:
+    """Return a day: `2 March 2026`."""
+    return f"{on.day} {on:%B %Y}"
+
+
+def person(record: ExportedRecord, staff_id: str) -> str:
+    """Return who somebody of the clinic is, or that they are not named."""
+    return record.staff.get(staff_id, UNNAMED)
+
+
+def in_words(record: ExportedRecord, topic: str, parts: tuple[str, ...], value: Any) -> str:
+    """Return a value of a header as people read it.
+
+    Args:
+        record: whose staff and zone are told.
+        topic: of the event.
+        parts: names from the header's top to the value.
+        value: what JSON gave: a scalar, a list of scalars, or an empty list or mapping.
+    """
+    if value is None or value in ([], {}):
+        return "None"
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, list):
+        return ", ".join(in_words(record, topic, parts, each) for each in value)
+    if not isinstance(value, str):
+        return str(value)
+    names = [part for part in parts if not part.isdecimal()]
+    return _text_in_words(record, topic, names, value)
+
+
+def _text_in_words(record: ExportedRecord, topic: str, names: list[str], value: str) -> str:
+    own = names[-1] if names else ""
+    coded = _BY_TOPIC.get((topic, own), _BY_FIELD.get(own, {}))
+    if value in coded:
+        return coded[value][:1].upper() + coded[value][1:]
+    if own in _STAFF and (value in record.staff or own in _ALWAYS_STAFF):
+        return person(record, value)
+    try:
+        if _MOMENT.fullmatch(value):
+            return moment(datetime.fromisoformat(value), ZoneInfo(record.time_zone))
+        if _DAY.fullmatch(value):
+            return day(date.fromisoformat(value))
+    except (ValueError, OverflowError):
+        return value  # a text that only looks like a date is shown as it is
+    if not _CODED.isdisjoint(names) and _CODE.fullmatch(value):
+        return _spelled(value)
+    return value
+
+
+def _spelled(name: str) -> str:
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:] if words else name

@@ -1,0 +1,92 @@
+"""Releasing an export: what is given to whom and why becomes an event first, then a bundle can be fetched.
+
+Source: AUDIT A4 (who released, when, to whom, which data, why, authorised by whom), E1; the decision on exports.
+
+- What is exported goes up to the present: an epoch is begun and signed first, so that the export proves how many events
+  and readings there are. Where another process signs, its newest checkpoint and last epoch are taken.
+- Order: the files are made and their manifest's digest stands in the release; the release is logged; a checkpoint
+  covers it; the bundle is made with its proof. A crash between leaves a release that can be fetched, or none.
+- A release is a disclosure like any other: it stands in the accounting, and the client is told of it.
+- Where it is refused, nothing was given: no bundle exists without its release.
+
+It writes no file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+from projections.export.views import Exports, Prepared
+from records.actors import Purpose
+from records.disclosures import Export, release_export
+from records.request import Outcome, Request
+from records.service import Service
+
+DESCRIPTION = "A copy of the whole record, with the report of who looked at it."
+"""What is given, in the words of the accounting, where nobody says it better."""
+
+
+class Signing(Protocol):
+    """Signs the log where this process does; does nothing where another one does, which is at most 1 s behind."""
+
+    def turn_epoch(self) -> None:
+        """Begin an epoch, which states how many events each stream has."""
+
+    def flush(self) -> None:
+        """Sign everything that is stored."""
+
+
+class Releasing:
+    """Releases exports of one clinic."""
+
+    def __init__(self, service: Service, exports: Exports, signing: Signing | None) -> None:
+        self._service = service
+        self._signing = signing
+        self.exports = exports
+
+    def release(
+        self, client_id: UUID, request: Request, use: Purpose, *, at: int | None, pdf: bool, **told: Any
+    ) -> tuple[Prepared, Outcome]:
+        """Make an export and record its release; return what it holds, and what was written.
+
+        Args:
+            client_id: whose record.
+            request: who asks.
+            use: the stated purpose of use.
+            at: the ledger index below which it lies; None for the newest checkpoint.
+            pdf: whether it holds `record.pdf`.
+            **told: arguments of `record_disclosure`: id, recipient, description, purpose, basis, authorised_by …
+
+        Raises:
+            NotPermitted, UnknownClient, InvalidContent, RuleBroken, ConsentMissing: nothing was released.
+        """
+        # Who may not record a release learns so before the record is opened.
+        self._service.admit(release_export.permission, client_id, request)
+        if at is None and self._signing is not None:
+            self._signing.turn_epoch()
+            self._signing.flush()
+        replayed = self._service.replay(client_id, release_export, request)
+        prepared: Prepared = self._service.view(self.exports.preparing, request, use, client_id, at=at, pdf=pdf)
+        if replayed is not None:
+            return prepared, replayed
+        outcome = self._service.transact(
+            client_id,
+            release_export,
+            request,
+            manifest_sha256=prepared.manifest_sha256,
+            export=Export(at=prepared.at, pdf=pdf),
+            **told,
+        )
+        if self._signing is not None:
+            self._signing.flush()
+        return prepared, outcome
+
+    def fetch(self, client_id: UUID, disclosure_id: UUID, request: Request, use: Purpose) -> bytes:
+        """Return the zip of a release.
+
+        Raises:
+            NotPermitted, UnknownItem, RuleBroken: see `BundleView`.
+        """
+        bundle: bytes = self._service.view(self.exports.bundles, request, use, client_id, resource=disclosure_id)
+        return bundle
