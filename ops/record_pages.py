@@ -1,111 +1,129 @@
-"""Whether the page of a bundle repeats the record as it is: every marked element, and every free text.
+"""Whether the page of a bundle repeats the record as it is: every marked element, and every segment that is shown.
 
-Source: the decision on exports (*Page*).
+Source: the decision on exports (*Page*); HTML Standard 13.2.
 
 - An element with `data-event="VERSION"` and `data-place="PATH or /POINTER"` holds exactly that content: as its text, or
-  in `data-exact` as a JSON string where people read it in other words.
+  in `data-exact` as a JSON string, where the text is in other words, or cannot show it to the letter.
 - A value of a header that is no string is its compact JSON text.
-- Every free text that is shown stands in such an element. What else the page says is not of the record.
-- The page's elements are closed in order, so that what an element holds is not for a browser to decide.
+- Every segment that is shown stands in such an element. What else the page says is not of the record.
+- Only plain HTML is read, of which there are no two opinions: quoted attributes, no comments, no elements whose content
+  is read in another way, and nothing but text in a marked element. All else is refused.
 """
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Mapping
-from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-from ops.record_bundle import HEADER_PATH, Event, FilesDisagree, MalformedRecord
+from ops.record_bundle import Event, FilesDisagree, MalformedRecord
 
-VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
-"""Elements of HTML that have no content and no end."""
+ATTRIBUTES = r'(?:[ \n][a-z][a-z0-9-]*(?:="[^"]*")?)*'
+TOKEN = re.compile(
+    rf"(?P<text>[^<]+)|<(?!style|script|title)(?P<start>[a-z][a-z0-9]*)(?P<attributes>{ATTRIBUTES})>"
+    rf"|</(?P<end>[a-z][a-z0-9]*)>|<(?P<raw>style|script|title){ATTRIBUTES}>(?P<held>.*?)</(?P=raw)>",
+    re.DOTALL,
+)
+"""Text, the start and the end of an element, or a whole element that holds no others."""
+ATTRIBUTE = re.compile(r'[ \n]([a-z][a-z0-9-]*)(?:="([^"]*)")?')
+DOCTYPE = re.compile(r"<!doctype html>", re.IGNORECASE)
+NEVER = frozenset((
+    "iframe", "math", "noembed", "noframes", "noscript", "object", "plaintext", "select", "svg", "template", "textarea",
+    "xmp",
+))  # fmt: skip
+"""Elements in which a browser reads other elements differently, or not at all."""
 EVENT_MARK, PLACE_MARK, EXACT_MARK = "data-event", "data-place", "data-exact"
+UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+"""Characters that no page can hold; U+FFFD stands for them."""
 
 
 class Marked(NamedTuple):
-    """An element that repeats the record: which version, which place, and what it holds."""
+    """An element that repeats the record: which version, which place, what it holds, and what people read."""
 
     version: str
     place: str
-    text: str
+    exact: str
+    shown: str
 
 
-class _Open(NamedTuple):
-    tag: str
-    marks: Mapping[str, str | None]
-    start: int
+def marked_elements(page: str, name: str) -> list[Marked]:
+    """Return the marked elements of a page, in order.
 
-
-class MarkedElements(HTMLParser):
-    """Reads a page and collects its marked elements, in the order in which they end."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self._name = name
-        self._open: list[_Open] = []
-        self._texts: list[str] = []
-        self.found: list[Marked] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take in the start of an element."""
-        marks = {name: value for name, value in attrs if name in (EVENT_MARK, PLACE_MARK, EXACT_MARK)}
-        if len(marks) != sum(name in marks for name, _ in attrs):
-            raise MalformedRecord(f"{self._name} has an element that is marked twice.")
-        element = _Open(tag, marks, len(self._texts))
-        if tag in VOID:
-            self._close(element)
+    Raises:
+        MalformedRecord: there is something in it that is not plain HTML.
+    """
+    found: list[Marked] = []
+    marks: dict[str, str] = {}
+    tag, shown = "", ""
+    doctype = DOCTYPE.match(page)
+    at = doctype.end() if doctype else 0
+    for token in TOKEN.finditer(page, at):
+        if token.start() != at:
+            break
+        at, kind = token.end(), token.lastgroup
+        if kind == "text":
+            shown = token[0]
+        elif kind == "end":
+            if marks and token["end"] == tag:
+                found.append(_marked(marks, shown, name))
+            elif marks:
+                break
+            marks = {}
+        elif marks or token["start"] in NEVER or (token["held"] and _is_ambiguous(token["raw"], token["held"])):
+            raise MalformedRecord(f"{name} has an element where none can be.")
         else:
-            self._open.append(element)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Take in the end of an element."""
-        if tag in VOID:
-            return
-        if not self._open or self._open[-1].tag != tag:
-            raise MalformedRecord(f"{self._name} closes an element that is not the one that is open.")
-        self._close(self._open.pop())
-
-    def handle_data(self, data: str) -> None:
-        """Take in text."""
-        self._texts.append(data)
-
-    def close(self) -> None:
-        """Take in the end of the page."""
-        super().close()
-        if self._open:
-            raise MalformedRecord(f"{self._name} ends before its elements do.")
-
-    def _close(self, element: _Open) -> None:
-        marks = element.marks
-        if not marks:
-            return
-        version, place, text = marks.get(EVENT_MARK), marks.get(PLACE_MARK), "".join(self._texts[element.start :])
-        if version is None or place is None:
-            raise MalformedRecord(f"{self._name} has an element that is marked by half.")
-        if EXACT_MARK in marks:
-            try:
-                text = json.loads(marks[EXACT_MARK] or "")
-            except ValueError as error:
-                raise MalformedRecord(f"{self._name} has a content in {EXACT_MARK} that cannot be read.") from error
-            if not isinstance(text, str):
-                raise MalformedRecord(f"{self._name} has a content in {EXACT_MARK} that is no text.")
-        self.found.append(Marked(version, place, text))
+            tag, shown = token["start"] or "", ""
+            marks = _marks(token["attributes"], name) if " data-" in token[0] else {}
+    if at != len(page) or marks or "\r" in page or "\0" in page:
+        raise MalformedRecord(f"{name} is not plain HTML near character {at}.")
+    return found
 
 
-def content_at(event: Event, place: str) -> str | None:
-    """Return the content of an event at a segment's path or a pointer into its header; None where none is shown."""
-    if place in event.texts:
-        return event.texts[place]
-    if event.header is None or place[:1] not in ("", "/"):
+def _is_ambiguous(tag: str, held: str) -> bool:
+    return "<!--" in held or f"</{tag}" in held.lower()
+
+
+def _marks(attributes: str | None, name: str) -> dict[str, str]:
+    pairs = [(each[1], html.unescape(each[2] or "")) for each in ATTRIBUTE.finditer(attributes or "")]
+    marks = dict(pairs)
+    if len(marks) != len(pairs):
+        raise MalformedRecord(f"{name} has an element with an attribute twice.")
+    marks = {key: value for key, value in marks.items() if key in (EVENT_MARK, PLACE_MARK, EXACT_MARK)}
+    if marks and not {EVENT_MARK, PLACE_MARK} <= marks.keys():
+        raise MalformedRecord(f"{name} has an element that is marked by half.")
+    return marks
+
+
+def _marked(marks: Mapping[str, str], shown: str, name: str) -> Marked:
+    shown = exact = html.unescape(shown)
+    if EXACT_MARK in marks:
+        try:
+            exact = json.loads(marks[EXACT_MARK])
+        except ValueError as error:
+            raise MalformedRecord(f"{name} has a content in {EXACT_MARK} that cannot be read.") from error
+        if not isinstance(exact, str):
+            raise MalformedRecord(f"{name} has a content in {EXACT_MARK} that is no text.")
+    return Marked(marks[EVENT_MARK], marks[PLACE_MARK], exact, shown)
+
+
+def visible(text: str) -> str:
+    """Return a text as a page can show it."""
+    return UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def value_at(event: Event, pointer: str) -> str | None:
+    """Return what stands at a JSON pointer into an event's header, as text; None where nothing is."""
+    if event.header is None or pointer[:1] not in ("", "/"):
         return None
     value: Any = event.header
-    for part in place.split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and part.isdecimal() and part.isascii() and int(part) < len(value):
-            value = value[int(part)]
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isascii() and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
         else:
             return None
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
@@ -116,40 +134,26 @@ def verify_page(data: bytes, name: str, events: Mapping[int, Event]) -> None:
 
     Raises:
         MalformedRecord: it is no page that can be compared.
-        FilesDisagree: what it repeats is not what the record holds, or a free text does not stand in it.
+        FilesDisagree: what it repeats is not what the record holds, or a segment does not stand in it.
     """
-    page = MarkedElements(name)
     try:
-        page.feed(data.decode())
-        page.close()
-    except (UnicodeDecodeError, AssertionError) as error:
-        raise MalformedRecord(f"{name} cannot be read as a page.") from error
-    verify_marked(page.found, name, events)
-
-
-def verify_marked(found: list[Marked], name: str, events: Mapping[int, Event]) -> None:
-    """Check what a file repeats against the events of the record.
-
-    Raises:
-        FilesDisagree: see `verify_page`.
-    """
+        found = marked_elements(data.decode(), name)
+    except UnicodeDecodeError as error:
+        raise MalformedRecord(f"{name} is not UTF-8.") from error
     versions = {str(version): event for version, event in events.items()}
-    missing = {
-        (str(version), path)
-        for version, event in events.items()
-        for path in event.texts
-        if not HEADER_PATH.fullmatch(path)
-    }
-    # [10] what it repeats is the record's
-    for version, place, text in found:
+    missing = {(version, path) for version, event in versions.items() for path in event.texts}
+    for version, place, exact, shown in found:
+        # [10] what it repeats is the record's
         event = versions.get(version)
         if event is None:
             raise FilesDisagree(f"{name}: it repeats an event {version} that the record does not show.")
-        if content_at(event, place) != text:
+        text = event.texts.get(place)
+        wrong = value_at(event, place) != exact if text is None else exact != text or shown != visible(text)
+        if wrong:
             what = f"the text of entry {event.index} ({place}) is not what the record holds"
             raise FilesDisagree(f"{name}: {what}.", event.index)
         missing.discard((version, place))
-    # [10] and every free text stands in it
+    # [10] and every segment that is shown stands in it
     for version, place in sorted(missing, key=lambda each: (versions[each[0]].index, each[1]))[:1]:
         index = versions[version].index
         raise FilesDisagree(f"{name}: the text of entry {index} ({place}) does not stand in it.", index)

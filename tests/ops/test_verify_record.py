@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ops import record_bundle, verify
 from ops.verify_record import RecordVerifier, verify_record
-from tests.ops.record_defects import DEFECTS, Defect
+from tests.ops.record_defects import Defect
+from tests.ops.released_defects import DEFECTS
 from tests.ops.written_log import WrittenWitness, pack, write
 from tests.ops.written_record import Files, SmallRecord, WrittenRecord
 

@@ -149,10 +149,12 @@ class WrittenRecord(WrittenLog):
                     for name, value in json.loads(segment["content"]).items():
                         exact = value if isinstance(value, str) else plain(value).decode()
                         told = html.escape(json.dumps(exact))
-                        rows.append(f'<p {mark}"/{name}" data-exact="{told}">in other <b>words</b><br></p>')
-                elif "path" in segment:
-                    rows.append(f'<p {mark}"{segment["path"]}">{html.escape(segment["content"])}</p>')
-        return ("<!doctype html>\n<html><body>\n" + "\n".join(rows) + "\n</body></html>\n").encode()
+                        rows.append(f'<p><bdi {mark}"/{name}" data-exact="{told}">in other words</bdi><br></p>')
+                if "path" in segment:
+                    rows.append(f'<p><bdi {mark}"{segment["path"]}">{html.escape(segment["content"])}</bdi></p>')
+        head = "<title>Ann &amp; record</title><style>p > bdi { color: black }</style>"
+        body = "\n".join(rows) + '<script type="application/json">{"a": "<p>"}</script><input hidden>'
+        return f"<!DOCTYPE html>\n<html><head>{head}</head><body>\n{body}\n</body></html>\n".encode()
 
     def outer(self, record: Json) -> Files:
         """Every file outside of `proof/` but the manifest."""
