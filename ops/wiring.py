@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
 from ops.data_format import FORMAT, require_format
-from ops.export_pages import verifier_text, write_pages
+from ops.export_pages import write_pages
+from ops.one_file import one_file
 from projections.audit_index import AuditIndex
 from projections.export.releasing import Releasing
 from projections.export.views import Exports
@@ -341,7 +342,7 @@ def _put_together(
     erasing: Erasing,
 ) -> Clinic:
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    exports = Exports(verifier_text, write_pages)
+    exports = Exports(one_file, write_pages)
     service.forgetters += [
         exports.forget,
         roster.forget,
