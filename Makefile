@@ -58,9 +58,9 @@ docs: venv
 	$(BIN)/python -m ops.docs
 
 lock:
-	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --output-file requirements/runtime.txt
-	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --extra test --constraint requirements/runtime.txt --output-file requirements/dev.txt
-	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --extra test --extra peers --constraint requirements/dev.txt --output-file requirements/peers.txt
+	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --extra pdf --extra protection --output-file requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --extra pdf --extra protection --extra test --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --extra postgres --extra metrics --extra pkcs11 --extra pdf --extra protection --extra test --extra peers --constraint requirements/dev.txt --output-file requirements/peers.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

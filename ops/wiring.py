@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
 from ops.data_format import FORMAT, require_format
-from ops.export_pages import PAGES, to_pdf, verifier_text
+from ops.export_pages import write_pages
+from ops.one_file import one_file
 from projections.audit_index import AuditIndex
 from projections.export.releasing import Releasing
 from projections.export.views import Exports
@@ -341,7 +342,12 @@ def _put_together(
     erasing: Erasing,
 ) -> Clinic:
     roster, audit_index = Roster(service.reader), AuditIndex(service.reader, store)
-    service.forgetters += [roster.forget, *(partial(each.forget, service.reader) for each in SNAPSHOTS.values())]
+    exports = Exports(one_file, write_pages)
+    service.forgetters += [
+        exports.forget,
+        roster.forget,
+        *(partial(each.forget, service.reader) for each in SNAPSHOTS.values()),
+    ]
     return Clinic(
         service=service,
         drafts=Drafts(service, store),
@@ -357,7 +363,7 @@ def _put_together(
         erasure=ErasureDoor(service),
         erasing=erasing,
         retention=RetentionDueView(roster),
-        releasing=Releasing(service, Exports(verifier_text, PAGES, to_pdf), signer),
+        releasing=Releasing(service, exports, signer),
     )
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -112,15 +112,16 @@ class Reader:
         """Return opened events of the client's stream with `after < version <= upto`."""
         return self.open(client_id, self.rows(client_id, after, upto))
 
-    def salted(self, client_id: UUID, row: StoredRow) -> tuple[tuple[bytes, Segment], ...]:
-        """Return the exact segments of a row of the client's stream beside their salts.
+    def open_salted(
+        self, client_id: UUID, rows: Sequence[StoredRow]
+    ) -> list[tuple[Recorded, tuple[tuple[bytes, Segment], ...]]]:
+        """Open rows as `open` does, each beside its exact segments and their salts; a gap has none.
 
         Raises:
-            SealBroken: it does not open in its place.
             KeyMissing, Erased: as `open`.
         """
         self._require_kept(client_id)
-        return self._mapper.salted(StreamKind.CLIENT, client_id, row)
+        return self._mapper.open_salted(StreamKind.CLIENT, client_id, rows)
 
     def access_rows(self, client_id: UUID) -> list[StoredRow]:
         """Return every row of the client's access stream beside its entry, unopened, in order of version."""

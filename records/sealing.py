@@ -202,16 +202,10 @@ def open_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Seg
     return content[2 : 2 + size].decode(), decode_payload(content[2 + size :])
 
 
-def open_salted(key: DataKey, place: Place, state: bytes) -> tuple[tuple[bytes, Segment], ...]:
-    """Open one event for an export: each segment beside the salt under which the content root binds it.
-
-    Raises:
-        SealBroken: as `open_event`.
-    """
-    _, segments = open_event(key, place, state)
-    nonce = state[20:36]
-    event_key = _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, nonce))
-    return tuple((_salt(event_key, each.path), each) for each in segments)
+def salts_of(key: DataKey, place: Place, state: bytes, segments: Sequence[Segment]) -> tuple[bytes, ...]:
+    """Return the salt under which the content root binds each segment of an event that opened, for an export."""
+    event_key = _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, state[20:36]))
+    return tuple(_salt(event_key, each.path) for each in segments)
 
 
 def _open(key: DataKey, place: Place, schema: int, binding: bytes, state: bytes) -> bytes:

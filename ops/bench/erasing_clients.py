@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from contextlib import closing
 from uuid import uuid4
 
 from ops.bench.bench_clinic import BenchClinic
+from ops.bench.caller import Caller
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.http_service import serving
 from ops.wiring import open_clinic
@@ -30,27 +29,6 @@ QUICK_ROUNDS = 2
 ERASURE = Target("erase-1500-events", "s", at_most=2.0)
 
 
-class _Caller:
-    """Somebody who calls a service with a token."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._token = token
-
-    def call(self, method: str, path: str, body: object = None, purpose: str = "TREAT") -> None:
-        """Send a request, and take the answer, which must be good."""
-        headers = {"Authorization": f"Bearer {self._token}"}
-        if body is None:
-            headers["Purpose-Of-Use"] = purpose
-        else:
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
-        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        if answer.status not in (200, 201):
-            raise AssertionError(f"{method} {path} was answered {answer.status}: {content.decode()}")
-
-
 def measure(bench: Bench) -> Iterator[Measured]:
     """Found a clinic, and erase one client after the other."""
     data = bench.room("erasing") / "clinic"
@@ -63,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Measured]:
     clinic.close()
     seconds: list[float] = []
     with serving(data) as service:
-        therapist, clerk, officer = (_Caller(service.port, token) for token in tokens)
+        therapist, clerk, officer = (Caller(service.port, token) for token in tokens)
         for client in erased:
             erasure = uuid4()
             therapist.call("GET", f"/v1/clients/{client}")

@@ -39,7 +39,7 @@ from records.disclosures import BASES, RECIPIENTS
 @click.option("--second-person", type=click.UUID, help="Account of the second person in an emergency.")
 @json_option
 @pass_settings
-def command(settings: Settings, client: UUID, output: Path, as_json: bool, **told: object) -> None:
+def command(settings: Settings, /, client: UUID, output: Path, as_json: bool, **told: object) -> None:
     """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier."""
     if output.exists():
         raise CommandFailed(Exit.USAGE, f"{output} is there already")

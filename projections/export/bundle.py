@@ -11,7 +11,6 @@ It proves nothing (`projections.export.proof`) and writes no file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -23,8 +22,6 @@ from projections.export.record_json import FORMAT, to_record_json
 from projections.export.record_schema import record_schema
 
 MANIFEST = "manifest.json"
-
-Writer = Callable[[ExportedRecord], bytes]
 
 
 class Files(NamedTuple):
@@ -39,16 +36,16 @@ class Files(NamedTuple):
     manifest_sha256: str
 
 
-def to_files(record: ExportedRecord, pages: dict[str, Writer], verifier: bytes) -> Files:
+def to_files(record: ExportedRecord, pages: dict[str, bytes], verifier: bytes) -> Files:
     """Return the files.
 
     Args:
         record: what is exported.
-        pages: name of each further file → its writer (page, PDF, FHIR).
+        pages: name → content of each further file (page, PDF, FHIR).
         verifier: the text of `verify.py`.
     """
     files = {"README.txt": to_readme(record, has_pdf="record.pdf" in pages)}
-    files |= {name: write(record) for name, write in pages.items()}
+    files |= pages
     files |= {
         "record.json": to_record_json(record),
         "record.schema.json": record_schema(),

@@ -27,6 +27,7 @@ from records.epoch import genesis_fingerprint
 from records.errors import InvalidContent, RuleBroken, UnknownClient
 from records.event import Event, Recorded
 from records.ledger import from_microseconds, read_entry
+from records.payload import Segment
 from records.reader import Reader
 from records.sealing import segment_digest
 from records.store.mapper import Unreadable
@@ -44,7 +45,7 @@ def gather(reader: Reader, client_id: UUID, at: int | None = None) -> ExportedRe
         at: the ledger index below which it lies; None is the size of the newest checkpoint.
 
     Returns:
-        The record. Cost: opens all its events, twice, and all its readings.
+        The record. Cost: opens all its events and all its readings.
 
     Raises:
         UnknownClient: no event of such a client lies below that place.
@@ -62,10 +63,10 @@ def gather(reader: Reader, client_id: UUID, at: int | None = None) -> ExportedRe
     rows = [row for row in reader.rows(client_id) if row.position < place]
     if not rows:
         raise UnknownClient("no such client below that place of the log")
-    opened = reader.open(client_id, rows)
-    corrections = fold(opened).corrections
+    opened = reader.open_salted(client_id, rows)
+    corrections = fold(recorded for recorded, _ in opened).corrections
     events = tuple(
-        _exported(reader, client_id, row, recorded, corrections) for row, recorded in zip(rows, opened, strict=True)
+        _exported(row, recorded, salted, corrections) for row, (recorded, salted) in zip(rows, opened, strict=True)
     )
     read = [row for row in reader.access_rows(client_id) if row.position < place]
     told = reader.access_events(client_id, 0, len(read)) if read else []
@@ -91,12 +92,11 @@ def gather(reader: Reader, client_id: UUID, at: int | None = None) -> ExportedRe
 
 
 def _exported(
-    reader: Reader, client_id: UUID, row: StoredRow, recorded: Recorded, corrections: Corrections
+    row: StoredRow, recorded: Recorded, salted: tuple[tuple[bytes, Segment], ...], corrections: Corrections
 ) -> ExportedEvent:
     if isinstance(recorded.event, Unreadable):
         # Nothing of it is known: not even how many segments it has, so its entry stands alone.
         return ExportedEvent(recorded=recorded, entry=row.entry, segments=())
-    salted = reader.salted(client_id, row)
     subject = recorded.event.subject_id
     correction = None if subject is None else corrections.items.get(subject)
     if correction is None or not correction.in_error:

@@ -28,14 +28,14 @@ import base64
 import hashlib
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown, Withheld
 from projections.export.presented import Entry, Line, Presented, Section
 from projections.export.presenting_history import is_header
-from projections.export.presenting_words import is_technical
+from projections.export.presenting_words import NAMES, is_technical
 
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _CHECK_TITLE = "Check this record"
@@ -97,6 +97,12 @@ def _ours(text: str) -> str:
     return escape(visible(text))
 
 
+@lru_cache(maxsize=NAMES)
+def _label(label: str) -> str:
+    """Return a label, which is the name of a field and never what it holds."""
+    return _ours(label)
+
+
 # --- the parts
 
 
@@ -144,7 +150,7 @@ def _lines(entry: Entry, lines: list[Line]) -> str:
         is_open = bool(line.label)
         content = _content(entry.version, line)
         parts.append(
-            f"<div><dt>{_ours(line.label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n"
+            f"<div><dt>{_label(line.label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n"
         )
     return "".join(parts) + ("</dl>\n" if is_open else "")
 

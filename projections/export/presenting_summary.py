@@ -2,8 +2,8 @@
 
 Source: DOMAIN 1, 2, 3, 5; AUDIT A4 (disclosures).
 
-- It is the current view of the service (`projections.client_view`), as of the export's one date, in plain words. What
-  that view shows of an event is shown here by its place, so that it can be compared.
+- It is the current view of the service (`projections.client_view`), as of the export's one date, in plain words.
+- A free text that it repeats names its place in the record, so that it can be compared like the history.
 - Disclosures are all told, the newest first, those entered in error marked.
 
 Notes, safety and history have files of their own.
@@ -12,15 +12,16 @@ Notes, safety and history have files of their own.
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from projections.client_view import ClientDocument
-from projections.export.material import ExportedRecord
+from projections.export.material import ExportedRecord, Shown
 from projections.export.presented import Entry, Line, Section
-from projections.export.presenting_history import content_of, marks_of
-from projections.export.presenting_words import FIELDS, in_words, moment
+from projections.export.presenting_history import content_of, is_header, marks_of
+from projections.export.presenting_words import FIELDS, day, in_words, moment
 from projections.sections.assessments import MeasureItem, Score
 from projections.sections.consents import ConsentItem
 from projections.sections.corrections import State as Corrections
@@ -44,6 +45,7 @@ class Summary:
         self._record = record
         self._view = view
         self._zone = ZoneInfo(record.time_zone)
+        self._texts = _texts_of(record)
 
     def identity(self) -> Section:
         """Return who the client is, with the newest value of each detail."""
@@ -122,11 +124,22 @@ class Summary:
             text = in_words(self._record, "", (name,), msgspec.to_builtins(value))
         return Line(label=label or FIELDS.get(name, name.replace("_", " ").capitalize()), text=text)
 
-    def _lines(self, item: object, labels: dict[str, str]) -> tuple[Line, ...]:
-        values = {name: getattr(item, name) for name in labels}
-        return tuple(
-            self._line(name, value, labels[name]) for name, value in values.items() if value not in (None, "", ())
-        )
+    def _lines(
+        self, item: ConsentItem | EpisodeItem | GoalItem, labels: dict[str, str]
+    ) -> tuple[int | None, list[Line]]:
+        """Return lines of an item, and the version of the one event whose free texts they name by their place."""
+        version, lines = None, []
+        for name, label in labels.items():
+            value = getattr(item, name)
+            if value in (None, "", ()):
+                continue
+            said = self._texts.get((item.id, name, value)) if isinstance(value, str) else None
+            if said is not None and version in (None, said):
+                version = said
+                lines.append(Line(label=label, exact=value, place=name))
+            else:
+                lines.append(self._line(name, value, label))
+        return version, lines
 
     def _consent(self, item: ConsentItem) -> Entry:
         labels = {
@@ -138,10 +151,12 @@ class Summary:
             "recipient": "Who may be told",
             "restrictions": "What is left out",
         }
+        version, lines = self._lines(item, labels)
         return Entry(
             title=f"{_said(item.kind)} (entry {item.version})",
+            version=version,
             marks=(item.status.replace("-", " "),),
-            lines=self._lines(item, labels),
+            lines=tuple(lines),
         )
 
     def _episode(self, item: EpisodeItem) -> Entry:
@@ -159,13 +174,13 @@ class Summary:
             "closed_at": "Ended",
             "close_note": "On the ending",
         }
-        lines = list(self._lines(item, labels))
+        version, lines = self._lines(item, labels)
         if item.close_reason is not None:
             text = in_words(self._record, "episode.closed", ("reason",), item.close_reason)
             lines.append(Line(label="How it ended", text=text))
-        began = self._moment(item.opened_at)
         return Entry(
-            title=f"Treatment that began on {began}",
+            title=f"Treatment that began on {day(item.opened_at.astimezone(self._zone).date())}",
+            version=version,
             marks=("open",) if item.closed_at is None else ("ended",),
             lines=tuple(lines),
         )
@@ -182,11 +197,12 @@ class Summary:
             "rated_at": "Last rated on",
             "better_by": "Better by",
         }
-        lines = list(self._lines(item, labels))
+        version, lines = self._lines(item, labels)
         if item.reliable is not None:
             lines.append(Line(label="What the change is worth", text=RELIABLE[item.reliable]))
         return Entry(
             title=f"Goal {number} (entry {item.version})",
+            version=version,
             marks=(item.status.replace("-", " "),),
             lines=tuple(lines),
         )
@@ -209,6 +225,17 @@ class Summary:
         total = "no total" if score.score is None else f"{score.score:g}"
         band = "" if score.band is None else f", {score.band}"
         return f"{total}{band} – {self._moment(score.taken_at)} (entry {score.version})"
+
+
+def _texts_of(record: ExportedRecord) -> dict[tuple[UUID, str, str], int]:
+    """Return resource, path and free text → the newest version that says so; what is withheld is not in it."""
+    found: dict[tuple[UUID, str, str], int] = {}
+    for event in record.events:
+        subject = event.recorded.event.subject_id
+        for part in event.segments:
+            if subject is not None and isinstance(part, Shown) and not is_header(part.path):
+                found[subject, part.path, part.content.decode()] = event.recorded.version
+    return found
 
 
 def _said(code: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -106,6 +107,7 @@ FIELDS: dict[str, str] = {
     "manifest_sha256": "Digest of what was given",
     "text_version": "Version of the text",
     "who_told": "Who was told",
+    "registered_at": "Registered on",
     "family": "Family name",
     "given": "Given names",
     "recipient_kind": "Kind of recipient",
@@ -137,6 +139,7 @@ AROUND: dict[str, str] = {
 _CODED = frozenset(
     {
         *("kind", "status", "level", "outcome", "method", "methods", "given_by", "channel", "setting", "mode", "code"),
+        "format",
         *("phase", "phases", "scale", "scope", "agreed_by", "rater", "by", "findings", "referral", "recipient_kind"),
         *("completed_by", "missing", "reported_by", "basis", "person", "authority"),
     }
@@ -157,6 +160,8 @@ _TECHNICAL = frozenset(
 _CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+NAMES = 1024
+"""How many names of fields are remembered with what they are called; never what a field holds."""
 UNNAMED = "a member of the clinic's staff, who is not named here"
 
 
@@ -165,11 +170,13 @@ def json_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+@lru_cache(maxsize=NAMES)
 def title_of(topic: str) -> str:
     """Return what happened."""
     return TOPICS.get(topic, _spelled(topic.replace(".", ": ")))
 
 
+@lru_cache(maxsize=NAMES)
 def label_of(parts: tuple[str, ...]) -> str:
     """Return the label of a place; its parts are names, numbers of a list included."""
     own = parts[-1]
@@ -181,6 +188,7 @@ def label_of(parts: tuple[str, ...]) -> str:
     return f"{head}: {label}" if head else label
 
 
+@lru_cache(maxsize=NAMES)
 def is_technical(place: str) -> bool:
     """Say whether a place of the header holds what only programs and clerks need."""
     name = place.rpartition("/")[2]

@@ -4,28 +4,36 @@ Source: the decision on exports; AUDIT A4, E1, E2.
 
 - Preparing opens the whole record, so it is a reading; so is each fetching of a bundle.
 - A bundle is made anew from the release and handed out only where its manifest is the one that was released.
+- What was prepared last is held in memory for the one fetching that follows, and forgotten when its client is erased.
 
 It records no release (`projections.export.releasing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from projections.export.bundle import Files, Writer, to_files
+from projections.export.bundle import Files, to_files
 from projections.export.gathering import gather
 from projections.export.material import ExportedRecord
 from projections.export.proof import Release, prove
 from projections.export.zipped import to_zip
 from projections.log_proofs import LogProofs
+from projections.pages import last_version
 from records.disclosures import DisclosureMade
 from records.errors import RuleBroken, UnknownClient, UnknownItem
 from records.event import Recorded
+from records.payload import Segment
 from records.reader import Asked, Built, Reader
-from records.store.unit import StoredRow
+
+Pages = Callable[[ExportedRecord, bool], dict[str, bytes]]
+
+_LOOK_BACK = 64
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,26 +46,57 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int
 
 
+class _Made(NamedTuple):
+    """An export that was made: of what, and its files."""
+
+    record: ExportedRecord
+    files: Files
+
+
 class Exports:
     """Makes exports of one clinic's records. Any thread may use it.
 
     Args:
         verifier: returns the text of `verify.py`.
-        pages: name of each page of every bundle → its writer.
-        paper: the writer of `record.pdf`, used where a release asks for it.
+        pages: writes the pages of a record (with the one on paper, where asked for), name → content.
     """
 
-    def __init__(self, verifier: Callable[[], bytes], pages: dict[str, Writer], paper: Writer) -> None:
+    def __init__(self, verifier: Callable[[], bytes], pages: Pages) -> None:
         self._verifier = verifier
         self._pages = pages
-        self._paper = paper
+        self._lock = threading.Lock()
+        self._held: _Made | None = None
         self.preparing = PreparingView(self)
         self.bundles = BundleView(self)
 
-    def files(self, record: ExportedRecord, *, pdf: bool) -> Files:
-        """Return the files of a bundle but for its proof."""
-        pages = {**self._pages, "record.pdf": self._paper} if pdf else self._pages
-        return to_files(record, pages, self._verifier())
+    def make(self, reader: Reader, client_id: UUID, at: int | None, *, pdf: bool) -> _Made:
+        """Make the files of a bundle but for its proof.
+
+        Raises:
+            UnknownClient, InvalidContent, RuleBroken, Erased: see `gather`.
+        """
+        record = gather(reader, client_id, at)
+        return _Made(record, to_files(record, self._pages(record, pdf), self._verifier()))
+
+    def hold(self, made: _Made) -> None:
+        """Hold what was prepared, instead of what was held before."""
+        with self._lock:
+            self._held = made
+
+    def take(self, client_id: UUID, manifest_sha256: str | None) -> _Made | None:
+        """Return what is held where it is the export of this manifest, and hold it no more."""
+        with self._lock:
+            held = self._held
+            if held is None or (held.record.client_id, held.files.manifest_sha256) != (client_id, manifest_sha256):
+                return None
+            self._held = None
+            return held
+
+    def forget(self, client_id: UUID) -> None:
+        """Drop what is held of a client."""
+        with self._lock:
+            if self._held is not None and self._held.record.client_id == client_id:
+                self._held = None
 
 
 class PreparingView:
@@ -77,8 +116,10 @@ class PreparingView:
         Raises:
             UnknownClient, InvalidContent, RuleBroken: see `gather`.
         """
-        record = gather(reader, _client_of(asked), asked.parameters.get("at"))
-        files = self._exports.files(record, pdf=bool(asked.parameters.get("pdf")))
+        at, pdf = asked.parameters.get("at"), bool(asked.parameters.get("pdf"))
+        made = self._exports.make(reader, _client_of(asked), at, pdf=pdf)
+        self._exports.hold(made)
+        record, files = made
         prepared = Prepared(
             at=record.at,
             manifest_sha256=files.manifest_sha256,
@@ -105,30 +146,39 @@ class BundleView:
             RuleBroken: `export-changed`: what can be made now is not what was released; `export-not-signed`.
         """
         client_id = _client_of(asked)
-        found = next(
-            (
-                (row, recorded, recorded.event)
-                for row, recorded in _with_rows(reader, client_id)
-                if isinstance(recorded.event, DisclosureMade) and recorded.event.disclosure_id == asked.resource
-            ),
-            None,
-        )
-        if found is None or found[2].export is None:
+        recorded, salted, released = _released(reader, client_id, asked.resource)
+        export = released.export
+        if export is None:
             raise UnknownItem("export")
-        row, recorded, released = found
-        assert released.export is not None, "asked above"
-        record = gather(reader, client_id, released.export.at)
-        files = self._exports.files(record, pdf=released.export.pdf)
-        if files.manifest_sha256 != released.manifest_sha256:
+        made = self._exports.take(client_id, released.manifest_sha256)
+        if made is None:
+            made = self._exports.make(reader, client_id, export.at, pdf=export.pdf)
+        if made.files.manifest_sha256 != released.manifest_sha256:
             raise RuleBroken("export-changed", "This export cannot be made anew as it was released; release it again.")
-        release = Release(index=recorded.index, salted=reader.salted(client_id, row))
-        proof = prove(reader, LogProofs(reader), record, release)
-        return Built(to_zip(files.files | proof, record.as_of))
+        release = Release(index=recorded.index, salted=salted)
+        proof = prove(reader, LogProofs(reader), made.record, release)
+        return Built(to_zip(made.files.files | proof, made.record.as_of))
 
 
-def _with_rows(reader: Reader, client_id: UUID) -> Iterable[tuple[StoredRow, Recorded]]:
-    rows = reader.rows(client_id)
-    return zip(rows, reader.open(client_id, rows), strict=True)
+def _released(
+    reader: Reader, client_id: UUID, disclosure_id: UUID | None
+) -> tuple[Recorded, tuple[tuple[bytes, Segment], ...], DisclosureMade]:
+    """Return the disclosure of this id, looking from the newest event back.
+
+    Raises:
+        UnknownItem: the record has none.
+        Erased: the record is closed.
+    """
+    newest = last_version(lambda after, upto: reader.rows(client_id, after, upto))
+    while newest > 0:
+        after = max(newest - _LOOK_BACK, 0)
+        rows = reader.rows(client_id, after, newest)
+        for recorded, salted in reader.open_salted(client_id, rows):
+            event = recorded.event
+            if isinstance(event, DisclosureMade) and event.disclosure_id == disclosure_id:
+                return recorded, salted, event
+        newest = after
+    raise UnknownItem("export")
 
 
 def _client_of(asked: Asked) -> UUID:

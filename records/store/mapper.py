@@ -21,7 +21,7 @@ from records.errors import LedgerMismatch, SealBroken, UnknownTopic
 from records.event import Event, Recorded, StreamKind, topic_of
 from records.ledger import Kind, entry_hash, from_microseconds, read_entry
 from records.payload import Segment, to_segments
-from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, open_salted, seal_event
+from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, salts_of, seal_event
 from records.store.unit import Append, StoredRow
 from records.streams import Streams
 
@@ -82,6 +82,20 @@ class EventMapper:
             LedgerMismatch, SealBroken, UnknownTopic: a row is not what was written (never with `gaps`).
             KeyMissing: a key that should be there is not.
         """
+        return [recorded for recorded, _ in self._opened(kind, stream, rows, gaps=gaps)]
+
+    def open_salted(
+        self, kind: StreamKind, stream: UUID, rows: Sequence[StoredRow]
+    ) -> list[tuple[Recorded, tuple[tuple[bytes, Segment], ...]]]:
+        """Open rows as `open` does with gaps, each beside its exact segments and their salts; a gap has none."""
+        return [
+            (recorded, self._salted(kind, stream, row, segments))
+            for row, (recorded, segments) in zip(rows, self._opened(kind, stream, rows, gaps=True), strict=True)
+        ]
+
+    def _opened(
+        self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool
+    ) -> list[tuple[Recorded, tuple[Segment, ...]]]:
         opened = []
         previous: bytes | None = None
         name = stream.bytes
@@ -89,6 +103,7 @@ class EventMapper:
             entry = read_entry(row.entry)
             leaf = entry_hash(row.entry)
             logged_at = from_microseconds(entry.logged_at_us)
+            segments: tuple[Segment, ...] = ()
             try:
                 if entry.stream != name or entry.version != row.version:
                     raise LedgerMismatch("an entry of another place", row.position)
@@ -96,14 +111,14 @@ class EventMapper:
                     raise LedgerMismatch("a chain that is cut", row.position)
                 if hashlib.sha256(row.state).digest() != entry.payload_sha256:
                     raise LedgerMismatch("a row that is not what was logged", row.position)
-                event = self._open_row(kind, stream, row, entry.key_id)
+                event, segments = self._open_row(kind, stream, row, entry.key_id)
             except (LedgerMismatch, SealBroken, UnknownTopic) as error:
                 self._alarm("seal-broken", {"index": row.position, "error": type(error).__name__})
                 if not gaps:
                     raise
                 event = Unreadable(occurred_at=logged_at, entered_by="", request_id="")
             previous = leaf
-            opened.append(Recorded(event, stream, row.version, row.position, logged_at, leaf))
+            opened.append((Recorded(event, stream, row.version, row.position, logged_at, leaf), segments))
         return opened
 
     def segments(self, kind: StreamKind, stream: UUID, row: StoredRow) -> tuple[Segment, ...]:
@@ -115,22 +130,24 @@ class EventMapper:
         key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
         return open_event(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)[1]
 
-    def salted(self, kind: StreamKind, stream: UUID, row: StoredRow) -> tuple[tuple[bytes, Segment], ...]:
-        """Return the segments of one row beside their salts, for an export.
-
-        Raises:
-            SealBroken: it does not open in its place.
-        """
+    def _salted(
+        self, kind: StreamKind, stream: UUID, row: StoredRow, segments: tuple[Segment, ...]
+    ) -> tuple[tuple[bytes, Segment], ...]:
+        if not segments:
+            return ()
         key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
-        return open_salted(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)
+        salts = salts_of(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state, segments)
+        return tuple(zip(salts, segments, strict=True))
 
-    def _open_row(self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes) -> Event:
+    def _open_row(
+        self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes
+    ) -> tuple[Event, tuple[Segment, ...]]:
         key = self._streams.key_of(kind, stream, key_id)
         place = Place(self._deployment, EVENT_PLACE, stream, row.version)
         topic, segments = open_event(key, place, row.state)
         event = to_event(topic, segments)
         if event.stream_kind is kind:
-            return event
+            return event, segments
         if self._streams.scope(event.stream_kind, stream) != self._streams.scope(kind, stream):
             raise UnknownTopic("an event of another kind of stream")
-        return event
+        return event, segments

@@ -25,7 +25,7 @@ TOLD: dict[str, Any] = {
 
 def releasing(clinic: StaffedClinic) -> Releasing:
     """Return what releases exports, with a page that shows what a writer of pages is given."""
-    exports = Exports(lambda: b"# verify\n", {"page.txt": lambda record: repr(record).encode()}, lambda _: b"%PDF")
+    exports = Exports(lambda: b"# verify\n", lambda record, _: {"page.txt": repr(record).encode()})
     return Releasing(clinic.service, exports, clinic.opened.signer)
 
 

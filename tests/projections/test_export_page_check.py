@@ -118,7 +118,7 @@ def test_parts_that_are_left_out_and_entries_that_cannot_be_opened_are_told() ->
     (found,) = answers(case(log))
 
     assert found["state"] == "matches"
-    assert "3 parts are left out; only their digests were compared." in found["words"]
+    assert "3 parts are left out; nobody can compare what they say." in found["words"]
     assert "Nothing of entry 12, 13 is shown, so nothing of it was compared." in found["words"]
 
 

@@ -172,8 +172,20 @@ def test_goals_questionnaires_consents_and_treatments_are_told_in_words() -> Non
     assert "Latest score: 13, moderate" in said(section(document, "Questionnaires"))
     assert "Treatment (entry 2)\nin force" in said(section(document, "Consents"))
     assert "What brought you: Cannot sleep since the move." in said(section(document, "Treatments"))
+    assert "Form: Individual" in said(section(document, "Treatments"))
     assert "On the basis of: Your own request" in said(section(document, "Disclosures"))
     assert "Birth date: 2 April 1981" in said(section(document, "Who you are"))
+
+
+def test_a_free_text_that_a_summary_repeats_names_its_place() -> None:
+    document = present(story_log().record())
+    found = {
+        (entry.version, line.place): line.exact
+        for entry, line in all_lines(*(section(document, title) for title in ("Treatments", "Goals")))
+        if line.place is not None
+    }
+
+    assert found == {(3, "problem"): "Cannot sleep since the move.", (5, "text"): "Sleep through three nights a week."}
 
 
 @pytest.mark.parametrize("only", [None, ["formulation", "details/ideation", "actions"]])
