@@ -1,4 +1,4 @@
-"""`wellkept verify`: whether a log is whole: this clinic's, while it is served, a bundle's, offline, or a backup's.
+"""`wellkept verify`: whether a log is whole (this clinic's, a bundle's, a backup's), or the export of a record.
 
 Source: CRYPTO 4; CONTRACT (command line).
 
@@ -6,6 +6,7 @@ Source: CRYPTO 4; CONTRACT (command line).
   fingerprint, a live clinic is held to its signer's log key.
 - A folder with `backup.json` is a backup: its files, log, keys and views are verified where they lie. The root key is
   the one of the settings. Without a fingerprint it is held to this machine's signer, where it is of the same clinic.
+- A folder or zip with `manifest.json` is the export of a record: it is verified as its own `verify.py` does.
 - Where the settings name an anchor, its newest checkpoint counts as one kept outside.
 - The answer is one sentence, the first bad index where there is one, and counts; with --json one line for programs.
 """
@@ -13,6 +14,7 @@ Source: CRYPTO 4; CONTRACT (command line).
 from __future__ import annotations
 
 import time
+import zipfile
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from ops import verify
 from ops.backup_files import is_backup, keyring_beside
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
+from ops.verify_record import verify_record
 
 
 class _Parsed(click.ParamType[object]):
@@ -85,7 +88,7 @@ def command(
     require_anchor: bool,
     as_json: bool,
 ) -> None:
-    """Verify this clinic's log, or BUNDLE (a folder or a zip) offline, or a backup. Ends with 3 where it is wrong."""
+    """Verify this clinic's log, or BUNDLE (a log, an export or a backup) offline. Ends with 3 where it is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
     if report is not None and client is None:
@@ -96,12 +99,32 @@ def command(
         found = _backup(settings, policy, bundle, keyring, checkpoints)
     elif keyring is not None:
         raise click.UsageError("--keyring goes with a backup.")
+    elif bundle is not None and _is_record(bundle):
+        found = _record(policy, bundle, checkpoints)
     elif bundle is not None:
         found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
         found = _live(settings, policy, checkpoints, client, report)
     click.echo(verify.render_json(found) if as_json else verify.render(found), nl=False)
     context.exit(found.exit)
+
+
+def _is_record(path: Path) -> bool:
+    """Say whether a bundle is the export of a record; whether it is a sound one is told by what verifies it."""
+    if path.is_dir():
+        return (path / "manifest.json").is_file()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "manifest.json" in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
+
+
+def _record(policy: verify.Policy, bundle: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
+    try:
+        return verify_record(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
+    except verify.VerificationError as error:
+        return verify.failed(error)
 
 
 def _backup(
