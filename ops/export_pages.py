@@ -11,6 +11,7 @@ from ops.paper import set_on_paper
 from projections.export.material import ExportedRecord
 from projections.export.page import to_html
 from projections.export.presenting import present
+from projections.fhir.document import to_fhir_json
 
 
 def write_pages(record: ExportedRecord, pdf: bool) -> dict[str, bytes]:
@@ -20,7 +21,7 @@ def write_pages(record: ExportedRecord, pdf: bool) -> dict[str, bytes]:
         RuleBroken: `fonts-lack` or `pdf-not-installed`.
     """
     presented = present(record)
-    pages = {"record.html": to_html(presented, record)}
+    pages = {"record.html": to_html(presented, record), "fhir.json": to_fhir_json(record)}
     if pdf:
         pages["record.pdf"] = set_on_paper(presented)
     return pages
