@@ -103,7 +103,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 28
+    assert len(COMMANDS) == 29
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
