@@ -16,16 +16,14 @@ It is the only file that imports `pyrage` and `pikepdf`. It keeps no key, and re
 from __future__ import annotations
 
 import io
-import os
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from ops.backup_files import sync_folder
 from ops.exits import CommandFailed, Exit
+from ops.whole_file import whole_file
 
 LIBRARIES = ("pyrage", "pikepdf")
 PASSPHRASE_CHARACTERS = 15
@@ -34,12 +32,14 @@ PDF_PASSPHRASE_BYTES = 127
 """ISO 32000-2, 7.6.4.3.3: what is longer is cut off by readers."""
 BY_PASSPHRASE_BYTES = 256 * 1024 * 1024
 """The largest file that is locked or opened by a passphrase, since that is done in memory."""
-PARTIAL = ".part"
 _AGE = b"age-encryption.org/v1\n"
 _BY_PASSPHRASE = b"-> scrypt "
 _WRONG_KEY = ("No matching keys found", "Decryption failed")
 """How the binding tells a key or a passphrase that does not open the header; all else is the file's fault."""
 _TOO_MUCH_WORK = "Excessive work parameter"
+
+Lock = Callable[[bytes], bytes]
+"""Content → the same, locked."""
 
 
 def require_protection(libraries: tuple[str, ...] = LIBRARIES) -> None:
@@ -80,6 +80,31 @@ def read_passphrase(file: Path | None, ask: Callable[[], str] | None, *, new: bo
     return passphrase
 
 
+def lock_for(recipient: str) -> Lock:
+    """Return what locks content in memory for one public key of age.
+
+    Raises:
+        CommandFailed: exit 2: the extra is missing, or this is no such key.
+    """
+    key = _recipient(recipient)
+    import pyrage
+
+    return lambda content: bytes(pyrage.encrypt(content, [key]))
+
+
+def lock_by(passphrase: str) -> Lock:
+    """Return what locks content in memory by a passphrase, as age does.
+
+    Raises:
+        CommandFailed: exit 2: the extra is missing, or the passphrase is too short.
+    """
+    require_protection()
+    _require_strength(passphrase)
+    import pyrage
+
+    return lambda content: bytes(pyrage.passphrase.encrypt(content, passphrase))
+
+
 def age_to(recipient: str, source: Path, target: Path) -> None:
     """Lock a file for one public key of age.
 
@@ -87,14 +112,10 @@ def age_to(recipient: str, source: Path, target: Path) -> None:
         CommandFailed: exit 2: the extra is missing, or this is no such key; exit 1: there is something at the target.
         OSError: a file cannot be read or written; nothing is kept.
     """
-    require_protection()
+    key = _recipient(recipient)
     import pyrage
 
-    try:
-        key = pyrage.x25519.Recipient.from_str(recipient.strip())
-    except pyrage.RecipientError:
-        raise CommandFailed(Exit.USAGE, "this is no public key of age; one begins with age1") from None
-    with source.open("rb") as opened, _whole(target) as file:
+    with source.open("rb") as opened, whole_file(target) as file:
         reading, writing = _Watched(opened), _Watched(file)
         try:
             pyrage.encrypt_io(reading, writing, [key])
@@ -115,7 +136,7 @@ def age_by_passphrase(passphrase: str, source: Path, target: Path) -> None:
 
     _require_strength(passphrase)
     content = _in_memory(source)
-    with _whole(target) as file:
+    with whole_file(target) as file:
         file.write(pyrage.passphrase.encrypt(content, passphrase))
 
 
@@ -143,11 +164,11 @@ def unprotect_age(
         _require_age(opened, by_passphrase=passphrase is not None)
         if identity_file is not None:
             keys = _identities(identity_file)
-            with _whole(target) as file:
+            with whole_file(target) as file:
                 _open_by_keys(opened, file, keys)
         else:
             content = _open_by_passphrase(_in_memory(source), passphrase or "")
-            with _whole(target) as file:
+            with whole_file(target) as file:
                 file.write(content)
 
 
@@ -183,33 +204,6 @@ def protect_pdf(data: bytes, passphrase: str) -> bytes:
 
 
 # --- one file, whole or not at all
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[IO[bytes]]:
-    """Write a file beside its place, readable for its owner alone, and put it there when all of it is on the disk."""
-    if target.exists() or target.is_symlink():
-        raise CommandFailed(Exit.FAILED, f"there is something at {target.name} already")
-    part = target.with_name(target.name + PARTIAL)
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        # Another run may be writing it, so it is not taken away unasked.
-        raise CommandFailed(
-            Exit.FAILED, f"{part.name} is there: another run writes it, or one was cut off; remove it then"
-        ) from None
-    # A crash from here to the renaming leaves `.part`, which may hold clear text; the next run says so.
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    # A crash here leaves the whole file under one of its two names.
-    sync_folder(target.absolute().parent)
 
 
 class _Watched:
@@ -254,6 +248,21 @@ def _require_age(opened: IO[bytes], *, by_passphrase: bool) -> None:
     if len(first) == len(_BY_PASSPHRASE) and (first == _BY_PASSPHRASE) != by_passphrase:
         way = "by a passphrase, not for a key" if first == _BY_PASSPHRASE else "for a key, not by a passphrase"
         raise CommandFailed(Exit.KEY_OR_PERMISSION, f"this file is locked {way}")
+
+
+def _recipient(recipient: str) -> Any:
+    """Return a public key.
+
+    Raises:
+        CommandFailed: exit 2: the extra is missing, or this is none.
+    """
+    require_protection()
+    import pyrage
+
+    try:
+        return pyrage.x25519.Recipient.from_str(recipient.strip())
+    except pyrage.RecipientError:
+        raise CommandFailed(Exit.USAGE, "this is no public key of age; one begins with age1") from None
 
 
 def _identities(file: Path) -> list[Any]:

@@ -19,7 +19,7 @@ What the page holds of the record, precisely, for whoever compares both:
 - All that is not ours is escaped, and stands in a block of its own direction, so that no mark in it reorders the page.
 - The same document gives the same bytes. With scripts off everything but the check is there.
 
-The check is `page_check.js`; how it looks is `page.css`.
+The check is `page_check.js`, its form `page_form.js`; how the page looks is `page.css`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def to_html(presented: Presented, record: ExportedRecord) -> bytes:
         presented: what people read.
         record: what it was made from: the headers as they are stored, and what the check needs.
     """
-    style, script = _asset("page.css"), _asset("page_check.js")
+    style, script = _asset("page.css"), _asset("page_check.js") + _asset("page_form.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"

@@ -158,7 +158,7 @@ def _read(line: Line) -> str:
 
 
 def _lines(told: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return labels and texts: short ones beside each other, or one after the other where a label is long; else below."""
+    """Return labels and texts: short ones beside each other, or after each other where a label is long; else below."""
     spoken = [_paragraphs(text) or [{"text": EMPTY, "rtl": False}] for _, text in told]
     short = [bool(label) and _is_short(parts) for (label, _), parts in zip(told, spoken, strict=True)]
     # One way for all short lines of an entry, so that the answers to a questionnaire look alike.

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from ops import protection
 from ops.exits import CommandFailed, Exit
 from ops.protection import age_by_passphrase, age_to, protect_pdf, read_passphrase, require_protection, unprotect_age
+from ops.whole_file import whole_file
 from projections.export.printed import to_pdf
 from tests.projections.test_export_printed import record, session
 
@@ -261,7 +262,7 @@ def test_a_full_disk_while_locking_leaves_nothing(tmp_path: Path, key: str) -> N
         age_to(public(key), tmp_path / "absent", tmp_path / "locked.age")
     with pytest.raises(IsADirectoryError):
         age_to(public(key), tmp_path, tmp_path / "locked.age")
-    with pytest.raises(OSError, match="No space"), protection._whole(tmp_path / "locked.age") as file:
+    with pytest.raises(OSError, match="No space"), whole_file(tmp_path / "locked.age") as file:
         run_out_of_space(file, tmp_path / "locked.age.part")
     assert list(tmp_path.iterdir()) == [clear]
 

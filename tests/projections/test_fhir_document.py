@@ -1,0 +1,189 @@
+"""The FHIR document: valid R4, closed in itself, exact in its texts, silent about what is withheld."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from hypothesis import given, settings
+
+from projections.export.material import ExportedRecord, Shown
+from projections.fhir.document import to_fhir, to_fhir_json
+from projections.fhir.texts import shown
+from tests.projections.fhir_record import Json, exact_texts, nodes, record_of, resources, told_texts
+from tests.projections.histories import History, histories, long_history
+
+SCHEMA = Path(__file__).with_name("fhir_r4_schema.json.gz")
+CODES: dict[str, set[str]] = {
+    system: set(codes.split())
+    for line in Path(__file__).with_name("fhir_codes.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+    for system, _, codes in [line.rpartition(": ")]
+}
+OPEN = ("http://loinc.org", "http://snomed.info/sct", "http://unitsofmeasure.org", "urn:ietf:bcp:47")
+"""Systems too large to list here; `measures.json` is where their codes are looked after."""
+OURS = ("https://wellkept.example/fhir/", "https://www.datadictionary.nhs.uk/")
+REQUIRED = {
+    ("Bundle", "type"): "http://hl7.org/fhir/bundle-type",
+    ("Composition", "status"): "http://hl7.org/fhir/composition-status",
+    ("Composition", "confidentiality"): "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+    ("Patient", "gender"): "http://hl7.org/fhir/administrative-gender",
+    ("EpisodeOfCare", "status"): "http://hl7.org/fhir/episode-of-care-status",
+    ("CarePlan", "status"): "http://hl7.org/fhir/request-status",
+    ("CarePlan", "intent"): "http://hl7.org/fhir/request-intent",
+    ("Encounter", "status"): "http://hl7.org/fhir/encounter-status",
+    ("Consent", "status"): "http://hl7.org/fhir/consent-state-codes",
+    ("QuestionnaireResponse", "status"): "http://hl7.org/fhir/questionnaire-answers-status",
+    ("Observation", "status"): "http://hl7.org/fhir/observation-status",
+    ("RiskAssessment", "status"): "http://hl7.org/fhir/observation-status",
+    ("Flag", "status"): "http://hl7.org/fhir/flag-status",
+    ("Goal", "lifecycleStatus"): "http://hl7.org/fhir/goal-status",
+    ("DocumentReference", "status"): "http://hl7.org/fhir/document-reference-status",
+    ("DocumentReference", "docStatus"): "http://hl7.org/fhir/composition-status",
+    ("Communication", "status"): "http://hl7.org/fhir/event-status",
+}
+"""Element with a required binding → the list of its codes."""
+PARTS = (
+    ("relatesTo", "code", "http://hl7.org/fhir/document-relationship-type"),
+    ("entity", "role", "http://hl7.org/fhir/provenance-entity-role"),
+    ("statusHistory", "status", "http://hl7.org/fhir/episode-of-care-status"),
+    ("activity", "status", "http://hl7.org/fhir/care-plan-activity-status"),
+)
+"""Parts of resources, by name, with the element that is bound."""
+CLINICAL = {kind for kind, _ in REQUIRED} - {"Bundle", "Composition"} | {"Condition", "RelatedPerson"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a ]]> b",
+    "\u202etxet\u202c",
+    "\U0001f469\u200d\U0001f4bb",
+    "nul \0 here",
+    "line\r\nfeed\rreturn",
+    "wide\u3000space\xa0",
+    "\ufeff\uffff",
+    "",
+    " ",
+    "\xa0",
+    "word " * 2000,
+)
+
+
+@cache
+def validator(kind: str) -> Any:
+    schema = json.loads(gzip.decompress(SCHEMA.read_bytes()))
+    return jsonschema_rs.validator_for(schema | {"$ref": f"#/definitions/{kind}"})
+
+
+def problems(document: Json) -> Iterator[str]:
+    """Yield what R4's JSON schema, the bindings and the invariants find in a document."""
+    yield from (f"{each.instance_path} {each.message[:200]}" for each in validator("Bundle").iter_errors(document))
+    entries = document["entry"]
+    # bdl-9, bdl-10, bdl-11
+    if not document["identifier"].get("system") or not document["identifier"].get("value"):
+        yield "bdl-9"
+    if not document.get("timestamp"):
+        yield "bdl-10"
+    if entries[0]["resource"]["resourceType"] != "Composition":
+        yield "bdl-11"
+    urls = [each["fullUrl"] for each in entries]
+    if len(urls) != len(set(urls)):
+        yield "bdl-7"
+    kinds = {each["fullUrl"]: each["resource"]["resourceType"] for each in entries}
+    for node in nodes(document):
+        if "reference" in node and isinstance(node["reference"], str) and kinds.get(node["reference"]) != node["type"]:
+            yield f"unresolved {node}"
+        if "url" in node and ("extension" in node) == any(key.strip("_").startswith("value") for key in node):
+            yield f"ext-1 {node}"
+        if "system" in node and "code" in node:
+            yield from _unknown_code(node["system"], node["code"])
+        if "period" in node and node["period"].get("end", "9") < node["period"].get("start", "0"):
+            yield f"per-1 {node['period']}"
+    for entry in entries:
+        yield from _invariants(entry["resource"])
+        yield from _parts(entry["resource"])
+
+
+def _unknown_code(system: str, code: str) -> Iterator[str]:
+    if system not in OPEN and not system.startswith(OURS) and code not in CODES.get(system, set()):
+        yield f"code {system} {code}"
+
+
+def _parts(resource: Json) -> Iterator[str]:
+    """Yield the codes of required bindings within parts of a resource that their list does not have."""
+    for name, element, system in PARTS:
+        parts = resource.get(name, [])
+        for each in parts if isinstance(parts, list) else []:
+            code = each.get("detail", each)[element]
+            if code not in CODES[system]:
+                yield f"binding {name}.{element} {code}"
+
+
+def _invariants(resource: Json) -> Iterator[str]:
+    kind = resource["resourceType"]
+    for (of, element), system in REQUIRED.items():
+        if of == kind and element in resource and resource[element] not in CODES[system]:
+            yield f"binding {kind}.{element} {resource[element]}"
+    values = [key for key in resource if key.startswith("value")]
+    if kind == "Observation" and len(values) + ("dataAbsentReason" in resource) != 1:
+        yield "obs-6, one value"
+    if kind == "Goal" and any("measure" not in each for each in resource.get("target", []) if len(each) > 1):
+        yield "gol-1"
+    if kind == "Consent" and not (resource.get("policy") or resource.get("policyRule")):
+        yield "ppc-1"
+    if kind == "Composition" and any(not each.get("text") and not each.get("entry") for each in resource["section"]):
+        yield "cmp-1"
+
+
+def segments(record: ExportedRecord) -> list[tuple[str, bytes]]:
+    """Return the free texts that a record shows."""
+    return [
+        (f"{event.recorded.version}:{each.path}", each.content)
+        for event in record.events
+        for each in event.segments[1:]
+        if isinstance(each, Shown)
+    ]
+
+
+def require_whole(record: ExportedRecord) -> Json:
+    """Return the document, after all that must hold of any was asked of it."""
+    document = to_fhir(record)
+    assert list(problems(document)) == []
+    Bundle.model_validate_json(msgspec.json.encode(document))
+    texts = segments(record)
+    assert sorted(exact_texts(document)) == sorted(texts)
+    assert sorted(told_texts(document)) == sorted((name, shown(text.decode())) for name, text in texts)
+    targets = {each["reference"] for one in resources(document, "Provenance") for each in one["target"]}
+    for entry in document["entry"]:
+        if entry["resource"]["resourceType"] in CLINICAL - {"Patient"}:
+            assert entry["fullUrl"] in targets
+            assert {each["code"] for each in entry["resource"]["meta"]["security"]} == {"R", "PSY"}
+    assert len(resources(document, "Provenance")) == sum(bool(each.segments) for each in record.events)
+    return document
+
+
+@given(histories)
+@settings(max_examples=60, deadline=None)
+def test_any_history_becomes_a_valid_document_with_every_text_in_its_place(history: History) -> None:
+    require_whole(record_of(history.events))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_long_histories_hold_every_kind_of_resource(seed: int) -> None:
+    document = require_whole(record_of(long_history(seed, 400).events))
+    kinds = {each["resource"]["resourceType"] for each in document["entry"]}
+    assert CLINICAL - {"RelatedPerson"} <= kinds
+
+
+def test_the_same_record_gives_the_same_bytes() -> None:
+    events = long_history(3, 200).events
+    assert to_fhir_json(record_of(events)) == to_fhir_json(record_of(events))
+    document = json.loads(to_fhir_json(record_of(events)))
+    composition = document["entry"][0]["resource"]
+    assert document["timestamp"] == composition["date"] == "2027-02-09T09:00:00Z"
