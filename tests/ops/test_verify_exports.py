@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +17,12 @@ from ops.export_pages import write_pages
 from ops.one_file import one_file
 from ops.verify_record import verify_record
 from projections.client_view import CLIENT_VIEW
-from projections.export.material import ExportedRecord, Shown
 from projections.export.releasing import Releasing
 from projections.export.views import Exports
+from projections.fhir.document import to_fhir_json
 from records.actors import Purpose, Role
 from tests.clinic import StaffedClinic, make_clinic
-from tests.ops.written_record import SEGMENT, b64
+from tests.ops.running import run
 from tests.projections.releases import TOLD, written_record
 
 
@@ -31,22 +33,8 @@ def clinic(tmp_path: Path) -> Iterator[StaffedClinic]:
     clinic.close()
 
 
-def fhir_of(record: ExportedRecord) -> bytes:
-    """Free texts as the rules of FHIR name them, where no page of its own does."""
-    texts = [
-        {
-            "data": b64(part.content),
-            "extension": [{"url": SEGMENT, "valueString": f"{event.recorded.version}:{part.path}"}],
-        }
-        for event in record.events
-        for part in event.segments[1:]
-        if isinstance(part, Shown)
-    ]
-    return json.dumps({"resourceType": "Bundle", "entry": texts}).encode()
-
-
 def exported(clinic: StaffedClinic, client: UUID) -> Path:
-    exports = Exports(one_file, lambda record, pdf: {"fhir.json": fhir_of(record)} | write_pages(record, pdf))
+    exports = Exports(one_file, lambda record, pdf: {"fhir.json": to_fhir_json(record)} | write_pages(record, pdf))
     releasing = Releasing(clinic.service, exports, clinic.opened.signer)
     disclosure_id, request = uuid4(), clinic.request(Role.RECORDS_CLERK)
     told = TOLD | {"disclosure_id": disclosure_id, "authorised_by": request.actor.id}
@@ -66,3 +54,36 @@ def test_an_export_is_verified(clinic: StaffedClinic) -> None:
         fingerprint = json.loads(bundle.read("record.json"))["clinic"]["fingerprint"]
     report = verify_record(path, verify.Policy(genesis=fingerprint))
     assert (report.status, report.exit) == ("unanchored", 0), report.sentence
+
+
+def answer(*arguments: str) -> tuple[int, str]:
+    result = run("verify", "--json", *arguments)
+    return result.exit_code, json.loads(result.stdout)["status"]
+
+
+def test_the_command_knows_an_export(clinic: StaffedClinic, tmp_path: Path) -> None:
+    client, _ = written_record(clinic)
+    path, folder, kept = exported(clinic, client), tmp_path / "unpacked", tmp_path / "kept"
+    with zipfile.ZipFile(path) as bundle:
+        fingerprint = json.loads(bundle.read("record.json"))["clinic"]["fingerprint"]
+        bundle.extractall(folder)
+        kept.write_bytes(bundle.read("proof/checkpoint"))
+    known = ("--genesis", fingerprint)
+    assert answer(str(path)) == (3, "unpinned")
+    assert answer(*known, str(path)) == answer(*known, str(folder)) == (0, "unanchored")
+    assert answer(*known, "--checkpoint", str(kept), str(path)) == (0, "ok")
+    text = (folder / "record.json").read_bytes()
+    (folder / "record.json").write_bytes(text.replace(b"words of kept", b"words we kept"))
+    assert answer(*known, str(folder)) == (3, "tampered")
+    kept.write_text("no checkpoint")
+    assert answer(*known, "--checkpoint", str(kept), str(path)) == (3, "tampered")
+
+
+def test_the_shipped_file_verifies_the_export_it_came_in(clinic: StaffedClinic, tmp_path: Path) -> None:
+    client, _ = written_record(clinic)
+    with zipfile.ZipFile(exported(clinic, client)) as bundle:
+        bundle.extractall(tmp_path / "unpacked")
+        fingerprint = json.loads(bundle.read("record.json"))["clinic"]["fingerprint"]
+    command = [sys.executable, "-I", str(tmp_path / "unpacked" / "verify.py"), "--genesis", fingerprint]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout[:11], done.stderr) == (0, "unanchored:", "")
