@@ -10,7 +10,8 @@ and the segment's path):
    array that has a `valueString` holds exactly the segment.
 3. An object with `SEGMENT` in its own `extension` array and with a `contentType` is an Attachment: the bytes that the
    base64 of its `data` stands for are exactly the segment; where it has no `data`, its `size` is 0 and so is the text.
-   Notes stand so, and any text that a FHIR string cannot hold, in an extension `EXACT` in the place of `SEGMENT`.
+   Notes and what was disclosed stand so, and any text that a FHIR string cannot hold, in an extension `EXACT` in the
+   place of `SEGMENT`.
 4. In the narrative (`Composition.section.text.div`, XHTML) an element `p` with class `segment` and a `title`
    `VERSION:PATH` has as its text the segment as people are shown it (`projections.fhir.texts.shown`): a character that
    XML or FHIR does not allow stands there as U+FFFD, and a space of another width as a plain space.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from projections.fhir.draft import Draft, Handler, Told, marked_in_error, reference
 from projections.fhir.elements import Json, extension, identifier, instant, local, period, term
-from projections.fhir.texts import LOCAL
+from projections.fhir.texts import LOCAL, attachment
 from records.disclosures import BASES, DisclosureEnteredInError, DisclosureMade
 from records.legal_hold import AUTHORITIES, LegalHoldLifted, LegalHoldPlaced
 
@@ -44,7 +44,11 @@ def _made(draft: Draft, event: DisclosureMade, told: Told) -> list[Json]:
         recipient=[told.string("display", "recipient")] if "recipient" in texts else None,
         sender=draft.staff(event.authorised_by),
         reasonCode=[basis],
-        payload=[told.string("contentString", "description")] if "description" in texts else None,
+        payload=[
+            {"contentAttachment": attachment(text, told.segment(path))}
+            for path, text in texts.items()
+            if path == "description"
+        ],
         note=[told.string("text", "reason")] if "reason" in texts else None,
     )
     return [given]

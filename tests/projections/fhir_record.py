@@ -104,6 +104,9 @@ def told_texts(document: Json) -> list[tuple[str, str]]:
     found = []
     for section in document["entry"][0]["resource"]["section"]:
         root = ElementTree.fromstring(section["text"]["div"])  # noqa: S314 - our own XHTML; a test reads it
+        for element in root.iter():
+            assert element.tag.rpartition("}")[2] in ("div", "h3", "p", "b"), "txt-1"
+            assert set(element.keys()) <= {"class", "style", "title"}, "txt-1"
         for element in root.iter("{http://www.w3.org/1999/xhtml}p"):
             if element.get("class") == "segment":
                 assert len(element) == 0, "a text is no markup"
