@@ -37,8 +37,8 @@ from records.disclosures import BASES, RECIPIENTS
 @click.option("--pdf", is_flag=True, help="With record.pdf, to print.")
 @click.option("--paper", is_flag=True, help="Only record.pdf, locked by a passphrase.")
 @click.option("--age", metavar="RECIPIENT", help="Lock the file for this public key of age.")
-@click.option("--passphrase", is_flag=True, help="Lock the file by a passphrase, as age does.")
-@click.option("--passphrase-file", type=click.Path(path_type=Path), help="Holds the passphrase; else it is asked for.")
+@click.option("--lock", is_flag=True, help="Lock the file by a passphrase, as age does.")
+@click.option("--lock-with", type=click.Path(path_type=Path), help="File with the passphrase; else it is asked for.")
 @click.option("--recipient-kind", type=click.Choice(RECIPIENTS), default="client", show_default=True)
 @click.option("--recipient", default="The client", show_default=True, help="Who gets it.")
 @click.option("--recipient-address", help="Where they get it.")
@@ -57,19 +57,19 @@ def command(
     output: Path,
     paper: bool,
     age: str | None,
-    passphrase: bool,
-    passphrase_file: Path | None,
+    lock: bool,
+    lock_with: Path | None,
     as_json: bool,
     **told: object,
 ) -> None:
     """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier."""
-    lock = _lock(age, passphrase or paper or passphrase_file is not None, passphrase_file, paper=paper)
+    locked = _lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
     asked["pdf"] = asked["pdf"] or paper
     with whole_file(output) as file:
         made = perform(settings, "export.record", {"client": str(client), **asked})
         bundle = b64decode(made.pop("bundle"))
-        file.write(lock(_paper_of(bundle) if paper else bundle))
+        file.write(locked(_paper_of(bundle) if paper else bundle))
     put(made | {"file": str(output.absolute())}, as_json, str(output))
     say(f"{made['events']} entries of the record and {made['readings']} readings, {made['left_out']} parts left out.")
     say("The release is recorded.")

@@ -98,6 +98,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase check",
         "erase purge",
         "erase status",
+        "export",
         "user ties",
         "bench",
         "keys list",
