@@ -34,6 +34,7 @@ COMMANDS = {
     "disclosures": "ops.commands.disclosures",
     "erase": "ops.commands.erase",
     "export": "ops.commands.export",
+    "disclose": "ops.commands.disclose",
     "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",

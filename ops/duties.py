@@ -375,6 +375,13 @@ def _export(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Prog
     return export_record(clinic, request, uuid.uuid4(), asked)
 
 
+def _disclose(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    from ops.disclosing import DiscloseAsked, disclose_event
+
+    asked = msgspec.convert(arguments, DiscloseAsked)
+    return disclose_event(clinic, request, uuid.uuid4(), asked)
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -419,6 +426,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.list": _list_erasures,
     "erasure.certificate": _certify_erasure,
     "export.record": _export,
+    "export.event": _disclose,
     "disclosures.letter": _letter,
     "retention.due.page": _due,
     "retention.profile": _retention_profile,

@@ -76,12 +76,12 @@ def export_record(clinic: Clinic, request: Request, disclosure_id: UUID, asked: 
     prepared, _ = clinic.releasing.release(
         client_id, request, Purpose.PATRQT, at=at, pdf=pdf, disclosure_id=disclosure_id, **told
     )
-    _await_signed(clinic)
+    await_signed(clinic)
     bundle = clinic.releasing.fetch(client_id, disclosure_id, request, Purpose.PATRQT)
     return Exported(id=disclosure_id, client=client_id, bundle=bundle, **msgspec.structs.asdict(prepared))
 
 
-def _await_signed(clinic: Clinic) -> None:
+def await_signed(clinic: Clinic) -> None:
     """Return when everything that is stored now is signed, or after a while when nothing signs it."""
     stored, until = clinic.service.reader.position() + 1, time.monotonic() + SIGNED_WITHIN_SECONDS
     while time.monotonic() < until:

@@ -3,8 +3,8 @@
 Source: CRYPTO 4; the decisions on the verifier and on exports.
 
 - It needs Python and `cryptography`, and nothing of ours.
-- Of `ops.verify` it has what the check of a record needs, with docstrings and comments as they stand; of the parts for
-  a record it has everything. Definitions keep their order, so that it reads as they do.
+- Of `ops.verify` it has what the check of a record or of one event needs, with docstrings and comments as they stand;
+  of the parts for these it has everything. Definitions keep their order, so that it reads as they do.
 - The same parts give the same bytes; a name that two parts define is an error.
 
 It is a text and is never imported by what serves a clinic.
@@ -19,10 +19,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 WHOLE_LOGS = "verify.py"
-PARTS = ("record_bundle.py", "record_pages.py", "record_fhir.py", "record_log.py", "verify_record.py")
+PARTS = (
+    "record_bundle.py",
+    "record_pages.py",
+    "record_fhir.py",
+    "record_log.py",
+    "record_run.py",
+    "verify_event.py",
+    "verify_record.py",
+)
 """In this order: each needs only those before it."""
 COMMENT = (
-    "# This file is put together from the sources of Wellkept: it has everything that the check of one record needs.\n"
+    "# This file is put together from the sources of Wellkept: it has all that a check of one record or event needs.\n"
     "# It may be read from top to bottom; numbers in brackets are the steps of the plan above.\n"
 )
 

@@ -1,6 +1,6 @@
-"""What the bundle of one record says: its files with their limits, the layout of each document, its entries and texts.
+"""What the bundle of one record, or of one event, says: files with their limits, layouts, entries and texts.
 
-Source: the decision on exports (which file is what); CRYPTO 2 (entries, segments).
+Source: the decisions on exports and on disclosing one entry (which file is what); CRYPTO 2 (entries, segments).
 
 - Every document has exactly the keys of its layout. Bytes stand in one way of writing: lower-case hex, base64 without
   other endings, ids with small letters. So no byte of meaning can be altered without being seen.
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ops.verify import (
@@ -45,6 +45,7 @@ from ops.verify import (
 )
 
 MANIFEST = "manifest.json"
+EVENT_FORMAT = "wellkept-event/1"
 RECORD_FORMAT, ENTRIES_FORMAT, HEADS_FORMAT = "wellkept-record/1", "wellkept-entries/1", "wellkept-heads/1"
 ALWAYS = frozenset((
     "README.txt", "record.html", "record.json", "record.schema.json", "fhir.json", "verify.py",
@@ -69,6 +70,13 @@ MANIFEST_LAYOUT: Layout = {
     "format": str, "clinic": str, "deployment_id": str, "client_id": str, "at": int, "as_of": str, "events": int,
     "readings": int, "left_out": list, "files": list,
 }  # fmt: skip
+EVENT_MANIFEST: Layout = {
+    "format": str, "clinic": str, "deployment_id": str, "client_id": str, "index": int, "version": int, "files": list,
+}  # fmt: skip
+DISCLOSED: Layout = {
+    "format": str, "clinic": dict, "client_id": str, "index": int, "version": int, "recorded_at": str, "topic": str,
+    "key": str, "segments": list,
+}  # fmt: skip
 FILE: Layout = {"name": str, "bytes": int, "sha256": str}
 EVENT_LAYOUT: Layout = {
     "version": int, "index": int, "recorded_at": str, "topic": (str, type(None)), "segments": list,
@@ -80,6 +88,26 @@ WITHHELD: Layout = {"digest": str, "withheld": str}
 LOG: Layout = {"format": str, "size": int, "entries": dict, "hashes": list}
 HEADS: Layout = {"format": str, "index": int, "size": int, "places": dict, "heads": dict, "hashes": list}
 RELEASE: Layout = {"index": int, "segments": list}
+
+
+class Contents(NamedTuple):
+    """Which files a bundle holds: those that the manifest always names, those that it may name, those of `proof/`."""
+
+    form: str
+    manifest: Layout
+    always: frozenset[str]
+    sometimes: frozenset[str]
+    proofs: frozenset[str]
+
+
+OF_A_RECORD = Contents(RECORD_FORMAT, MANIFEST_LAYOUT, ALWAYS, SOMETIMES, PROOFS)
+OF_AN_EVENT = Contents(
+    EVENT_FORMAT,
+    EVENT_MANIFEST,
+    frozenset(("README.txt", "event.json", "payload", "verify.py")),
+    frozenset(),
+    PROOFS - {"proof/heads.json"},
+)
 
 
 class MalformedRecord(Malformed):
@@ -108,7 +136,10 @@ class WrongRelease(VerificationError):
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the ledger; `digest` and `length` are of its payload, `content` is its content root."""
+    """An entry of the ledger; `digest` and `length` are of its payload, `content` is its content root.
+
+    `key` and `key_class` name the data key from which its event key comes.
+    """
 
     index: int
     kind: int
@@ -116,6 +147,8 @@ class Entry:
     stream: bytes
     version: int
     previous: bytes
+    key: bytes
+    key_class: int
     length: int
     digest: bytes
     content: bytes
@@ -273,10 +306,11 @@ def read_entry(text: Any, index: int, where: str) -> Entry:
         MalformedEntry: it is of another format.
     """
     entry = from_base64(text, ENTRY_BYTES, where)
-    magic, kind, at_us, stream, version, previous, _, _, length, digest, content = ENTRY.unpack(entry)
+    magic, kind, at_us, stream, version, previous, key, key_class, length, digest, content = ENTRY.unpack(entry)
     if magic != ENTRY_MAGIC:
         raise MalformedEntry(f"Entry {index} is not of the format of an entry.", index)
-    return Entry(index, kind, at_us, stream, version, previous, length, digest, content, leaf_hash(entry))
+    leaf = leaf_hash(entry)
+    return Entry(index, kind, at_us, stream, version, previous, key, key_class, length, digest, content, leaf)
 
 
 # --- its files
@@ -328,7 +362,15 @@ class RecordFiles:
         return len(data), hashlib.sha256(data).hexdigest()
 
 
-def manifest_of(files: RecordFiles) -> dict[str, Any]:
+def format_of(files: RecordFiles) -> Any:
+    """Return the format that the manifest names, or None where there is no manifest that can be read."""
+    try:
+        return strict_json(files.read(MANIFEST)).get("format")
+    except (VerificationError, ValueError):
+        return None
+
+
+def manifest_of(files: RecordFiles, contents: Contents = OF_A_RECORD) -> dict[str, Any]:
     """Return the manifest, when the bundle holds exactly the files that it names, as it names them.
 
     Raises:
@@ -337,21 +379,21 @@ def manifest_of(files: RecordFiles) -> dict[str, Any]:
         MalformedBundle: a file is there that must not be.
         AlteredFile: a file is another.
     """
-    manifest = files.document(MANIFEST, MANIFEST_LAYOUT, RECORD_FORMAT)
+    manifest = files.document(MANIFEST, contents.manifest, contents.form)
     # [1] the names of the layout and no others: none is absolute, none leads out
     listed = [shaped(each, FILE, MANIFEST) for each in manifest["files"]]
     names = [each["name"] for each in listed]
     if len(set(names)) != len(names):
         raise MalformedRecord(f"{MANIFEST} names a file twice.")
     for name in names:
-        if name not in ALWAYS | SOMETIMES:
+        if name not in contents.always | contents.sometimes:
             raise MalformedRecord(f"{MANIFEST} names a file that no bundle has: {name!r}.")
     # [1] what must be there is there, and nothing else
-    for name in sorted((ALWAYS | set(names) | PROOFS | {"proof/bodies/0"}) - files.names):
+    for name in sorted((contents.always | set(names) | contents.proofs | {"proof/bodies/0"}) - files.names):
         raise Incomplete(f"{name} is not in the bundle.")
-    for name in sorted(ALWAYS - set(names)):
+    for name in sorted(contents.always - set(names)):
         raise MalformedRecord(f"{MANIFEST} does not name {name}.")
-    for name in sorted(files.names - set(names) - PROOFS - {MANIFEST}):
+    for name in sorted(files.names - set(names) - contents.proofs - {MANIFEST}):
         if not BODY_NAME.fullmatch(name):
             raise MalformedBundle(f"{name} is in the bundle, and {MANIFEST} does not name it.")
     # [1] the bytes

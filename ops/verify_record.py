@@ -1,9 +1,10 @@
-r"""The offline verifier of one record's bundle: whether these pages are what the clinic's log holds of one client.
+r"""The offline verifier of what a clinic gives of a record: whether it is what the clinic's log holds of one client.
 
-What must hold is CRYPTO 2 to 4 and the pages of decisions on exports and on the verifier. It is not given a log, but
-entries of one with a proof, so it holds that the record is part of the log that was signed, and that its parts agree.
+What must hold is CRYPTO 1 to 4 and the pages of decisions on exports, on one disclosed entry and on the verifier. It is
+not given a log, but entries of one with a proof, so it holds that what is shown is part of the log that was signed, and
+that its parts agree. The manifest's format says which of two it is: a whole record, or one event with its key.
 
-The plan; each step is tagged with its number where it is taken:
+The plan; each step is tagged with its number where it is taken (7 to 11 of a record, 14 and 15 of one event):
 
  0. Bundle: names stay inside, none stands twice, nothing is larger than it can be; JSON without duplicate keys, NaN or
     integers over 2^53.
@@ -14,8 +15,8 @@ The plan; each step is tagged with its number where it is taken:
     checkpoint in it says the same; its body is the one that its entry names.
  4. Checkpoint: all three signatures by the keys of the newest epoch; witnesses that *the caller* names.
  5. Tree: every entry leads to the checkpoint's root by one proof of which every hash is used; their times rise.
- 6. Record: exactly the keys of its layout; clinic and place are those of genesis and manifest; what is left out is
-    counted.
+ 6. Record, or event: exactly the keys of its layout; clinic and place are those of genesis and manifest; what is left
+    out is counted.
  7. Events: dense versions of the client's stream below the place, each naming the leaf before it; time and topic are
     the entry's and the header's; the segments open the content root.
  8. Readings: dense versions of one stream of readings below the place, each naming the leaf before it.
@@ -24,11 +25,14 @@ The plan; each step is tagged with its number where it is taken:
 11. FHIR: the free texts in it are the record's, and every one that is shown stands in it once.
 12. Release: an entry of the client's at or above the place, whose text names the digest of this very manifest.
 13. Outside: each checkpoint that the caller kept is one of this log's, as far as the two can be compared.
+14. Payload: the bytes are those that the event's entry names; the key opens them in the place of that entry.
+15. Words: what opens gives the content root, and event.json repeats it exactly, with topic and time.
 
 A check fails by raising a leaf of `VerificationError`; it names the entry that is at fault, or the file.
 
 It does not prove that what was written is true. Of readings it proves number, time and order; what they were is told by
 the clinic. Words of the page that repeat nothing of the record are proved only to be those that the clinic released.
+Of one event it does not prove that nothing was written later that corrects it.
 """
 
 from __future__ import annotations
@@ -38,13 +42,13 @@ import hashlib
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from ops.record_bundle import (
     CLINIC,
+    EVENT_FORMAT,
     EVENT_LAYOUT,
     HEADS,
     HEADS_FORMAT,
@@ -52,7 +56,6 @@ from ops.record_bundle import (
     READING,
     RECORD,
     RECORD_FORMAT,
-    RELEASE,
     EntriesMissing,
     Entry,
     Event,
@@ -60,7 +63,7 @@ from ops.record_bundle import (
     MalformedRecord,
     RecordFiles,
     WrongPlace,
-    WrongRelease,
+    format_of,
     from_base64,
     from_id,
     from_time,
@@ -72,14 +75,12 @@ from ops.record_bundle import (
 from ops.record_fhir import verify_fhir
 from ops.record_log import ProvedLog
 from ops.record_pages import verify_page
+from ops.record_run import BundleVerifier
 from ops.verify import (
     ACCESS,
     EVENT,
-    EXIT_INTEGRITY,
-    EXIT_OK,
     HASH_BYTES,
     HEAD,
-    RESTORE,
     ZEROS_32,
     BrokenChain,
     Genesis,
@@ -96,8 +97,7 @@ from ops.verify import (
     render_json,
     strict_json,
 )
-
-RELEASED = "disclosure.made"
+from ops.verify_event import EventVerifier
 
 
 class Told(NamedTuple):
@@ -107,34 +107,22 @@ class Told(NamedTuple):
     withheld: list[str]
 
 
-class RecordVerifier:
-    """One run over one bundle.
-
-    Attributes:
-        log: the part of the log that is proved; None until it is.
-        counts: what was seen.
-        warnings: what a reader must know beside the answer.
-        complete_below: no event and no reading below this index is missing.
-    """
+class RecordVerifier(BundleVerifier):
+    """One run over the bundle of a whole record."""
 
     def __init__(self, path: Path, policy: Policy) -> None:
-        self._path, self._policy = path, policy
-        self.log: ProvedLog | None = None
-        self.counts = dict.fromkeys(("events", "readings", "withheld", "entries", "epochs", "restores", "outside"), 0)
-        self.warnings: list[str] = []
-        self.complete_below = self.at = 0
+        super().__init__(path, policy, ("events", "readings", "withheld"))
+        self.at = 0
 
     def run(self) -> None:
-        """Take every step of the plan.
+        """Take every step of the plan that is of a whole record.
 
         Raises:
             VerificationError: at the first that fails.
         """
         files = RecordFiles(self._path)
         manifest = manifest_of(files)
-        log = self.log = ProvedLog(files, self._policy, self.warnings)
-        restores = sum(log.entries[turn.index].kind == RESTORE for turn in log.turns)
-        self.counts |= {"entries": len(log.entries), "epochs": len(log.turns) - restores, "restores": restores}
+        log = self._prove(files)
         record = read_record(files, manifest, log.genesis)
         client = from_id(record["client_id"], "record.json")
         self.at = record["at"]
@@ -150,7 +138,8 @@ class RecordVerifier:
             verify_fhir(strict_json(files.read("fhir.json")), "fhir.json", shown)
         except ValueError as error:
             raise MalformedRecord(f"fhir.json cannot be read: {error}.") from error
-        release = self._release(files, log, client, chain)
+        release = self._release(files, log, chain[-1], self.at)
+        self._between(chain[-1], release)
         # [5] nothing else was slipped in among the entries
         wanted = {turn.index for turn in log.turns} | {each.index for each in (*chain, *readings)} | {release.index}
         for index in sorted(log.entries.keys() - wanted):
@@ -159,10 +148,12 @@ class RecordVerifier:
         known = (entry.at_us for entry in log.entries.values() if entry.index < self.at)
         if not max(known) <= as_of <= release.at_us:
             raise FilesDisagree("record.json says that it is of another time than its entries are.")
-        # [13] outside
-        for kept in self._policy.outside:
-            log.judge(kept)
-            self.counts["outside"] += 1
+        self._judge_outside(log)
+
+    def shown(self) -> str:
+        """Return what is proved."""
+        said = f"The {self.counts['events']} events and {self.counts['readings']} readings that are shown"
+        return f"{said} are those that were signed, and none below entry {self.complete_below} is missing"
 
     def _events(self, record: dict[str, Any], log: ProvedLog, client: bytes) -> tuple[dict[int, Told], list[Entry]]:
         chain: list[Entry] = []
@@ -268,66 +259,15 @@ class RecordVerifier:
             raise EntriesMissing(f"{name} tells of a stream of which nothing is shown.")
         self.complete_below = turn.index
 
-    def _release(self, files: RecordFiles, log: ProvedLog, client: bytes, chain: list[Entry]) -> Entry:
-        told = files.document("proof/release.json", RELEASE)
-        index = told["index"]
-        entry = log.entries.get(index)
-        # [12] an event of this client at or above the place
-        if entry is None:
-            raise Incomplete("The release is not in proof/log.json.")
-        if (entry.kind, entry.stream) != (EVENT, client) or index < self.at or entry.version <= len(chain):
-            raise WrongRelease(f"Entry {index} is no release of this record.", index)
-        event, _ = opened(told["segments"], entry, "proof/release.json")
-        header = event.header or {}
-        if header.get("topic") != RELEASED:
-            raise WrongRelease(f"Entry {index} is no release.", index)
-        # [12] of this very manifest
-        if header.get("manifest_sha256") != files.digest("manifest.json")[1]:
-            raise WrongRelease(
-                f"The release of entry {index} is of other files: this bundle was altered after it.", index
-            )
-        between = entry.version - len(chain) - 1
+    def _between(self, last: Entry, release: Entry) -> None:
+        # [12] it follows the last that is shown, or what came between is said
+        index, between = release.index, release.version - last.version - 1
         if between:
             self.warnings.append(
                 f"{between} events were logged after the last that is shown and before the release of entry {index}."
             )
-        elif entry.previous != chain[-1].leaf:
+        elif release.previous != last.leaf:
             raise BrokenChain(f"Entry {index} names another entry as the one before it in its stream.", index)
-        return entry
-
-    def report(self, error: VerificationError | None) -> Report:
-        """Return what was found: after `run`, or after the error that ended it."""
-        log, strict = self.log, EXIT_INTEGRITY if self._policy.require_anchor else EXIT_OK
-        signed_at = None if log is None else log.signed_at
-        freshness = {
-            "signed_size": None if log is None else log.checkpoint.size,
-            "signed_at": None if signed_at is None else datetime.fromtimestamp(signed_at, UTC).isoformat(),
-            "age_seconds": None if signed_at is None else max(0, self._policy.now - signed_at),
-            "outside_size": None if log is None else log.anchor_size,
-            "witnesses": 0 if log is None else len(log.witnessed),
-            "complete_below": self.complete_below,
-        }
-
-        def answer(status: str, sentence: str, code: int, index: int | None = None) -> Report:
-            return Report(status, sentence, index, self.counts, [], freshness, self.warnings, code)
-
-        if error is not None or log is None:
-            error = error or Incomplete("Nothing was verified.")
-            return answer(error.status, str(error), EXIT_INTEGRITY, error.index)
-        events, readings = self.counts["events"], self.counts["readings"]
-        said = f"The {events} events and {readings} readings that are shown are those that were signed"
-        said += f", and none below entry {self.complete_below} is missing"
-        anchored = log.anchor_size is not None or bool(log.witnessed)
-        if self._policy.genesis is None:
-            said += ", but nobody said whose log this is: give the fingerprint of its genesis."
-            return answer("unpinned", said, EXIT_INTEGRITY)
-        if self.counts["restores"]:
-            said += "; the log was once restored from an older copy."
-            return answer("restored", said, EXIT_OK if anchored else strict)
-        if not anchored:
-            said += ", but no checkpoint from outside was given: a log that was set back would look the same."
-            return answer("unanchored", said, strict)
-        return answer("ok", f"{said}.", EXIT_OK)
 
 
 def read_record(files: RecordFiles, manifest: dict[str, Any], genesis: Genesis) -> dict[str, Any]:
@@ -356,22 +296,26 @@ def read_record(files: RecordFiles, manifest: dict[str, Any], genesis: Genesis) 
 
 
 def verify_record(path: Path, policy: Policy) -> Report:
-    """Verify the bundle of one record, a folder or a zip, against what the caller knows from elsewhere.
+    """Verify what a clinic gave of one record, a folder or a zip, against what the caller knows from elsewhere.
 
     Raises:
         OSError: the bundle cannot be read.
     """
-    verifier = RecordVerifier(path, policy)
+    verifier = EventVerifier(path, policy) if _is_event(path) else RecordVerifier(path, policy)
+    return verifier.verify()
+
+
+def _is_event(path: Path) -> bool:
     try:
-        verifier.run()
-    except VerificationError as error:
-        return verifier.report(error)
-    return verifier.report(None)
+        return bool(format_of(RecordFiles(path)) == EVENT_FORMAT)
+    except VerificationError:
+        # What cannot be opened at all is told by the run.
+        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(description="Verify the copy of a health record, offline.")
+    parser = argparse.ArgumentParser(description="Verify the copy of a health record or of one entry, offline.")
     here = Path(__file__).parent
     parser.add_argument("bundle", nargs="?", default=here, type=Path, help="a folder or a zip (this one, by default)")
     parser.add_argument("--genesis", type=parse_fingerprint, help="the fingerprint that the clinic prints on its forms")

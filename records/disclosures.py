@@ -66,10 +66,12 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at: everything in it lies below this index of the log.
         pdf: whether it holds the record on paper, too.
+        event: the ledger index of the one event that was given, with its key; None for a whole record.
     """
 
     at: int
     pdf: bool = False
+    event: int | None = None
 
 
 # --- events

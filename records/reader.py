@@ -123,6 +123,19 @@ class Reader:
         self._require_kept(client_id)
         return self._mapper.open_salted(StreamKind.CLIENT, client_id, rows)
 
+    def event_key(self, client_id: UUID, row: StoredRow) -> bytes:
+        """Return the key that opens one row of the client's stream, 32 bytes, for a disclosure of that event.
+
+        Whoever has it opens this ciphertext and no other, for ever, an erasure notwithstanding. So nobody but the view
+        that makes the bundle of a release may call it (`projections.export.one_event`), and only a bundle may hold it.
+
+        Raises:
+            LedgerMismatch, SealBroken, UnknownTopic: the row is not what was written.
+            KeyMissing, Erased: as `open`.
+        """
+        self._require_kept(client_id)
+        return self._mapper.event_key(StreamKind.CLIENT, client_id, row)
+
     def access_rows(self, client_id: UUID) -> list[StoredRow]:
         """Return every row of the client's access stream beside its entry, unopened, in order of version."""
         return self._store.history(self._streams.access(client_id))

@@ -204,8 +204,17 @@ def open_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Seg
 
 def salts_of(key: DataKey, place: Place, state: bytes, segments: Sequence[Segment]) -> tuple[bytes, ...]:
     """Return the salt under which the content root binds each segment of an event that opened, for an export."""
-    event_key = _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, state[20:36]))
+    event_key = event_key_of(key, place, state)
     return tuple(_salt(event_key, each.path) for each in segments)
+
+
+def event_key_of(key: DataKey, place: Place, state: bytes) -> bytes:
+    """Return the key of one event that opened, 32 bytes, for its disclosure.
+
+    It opens the ciphertext with this nonce in this place, gives the salts of its segments, and nothing else: no other
+    event's key and no data key follows from it.
+    """
+    return _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, state[20:36]))
 
 
 def _open(key: DataKey, place: Place, schema: int, binding: bytes, state: bytes) -> bytes:

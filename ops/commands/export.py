@@ -12,7 +12,6 @@ Source: CONTRACT; AUDIT E1 (one client, any time, by a limited set of users, no 
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
 from base64 import b64decode
 from pathlib import Path
@@ -21,8 +20,7 @@ from uuid import UUID
 import click
 
 from ops.desk import perform
-from ops.exits import CommandFailed, Exit
-from ops.protection import Lock, lock_by, lock_for, protect_pdf, read_passphrase
+from ops.locking import chosen_lock
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
 from ops.whole_file import whole_file
@@ -63,7 +61,7 @@ def command(
     **told: object,
 ) -> None:
     """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier."""
-    locked = _lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
+    locked = chosen_lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
     asked["pdf"] = asked["pdf"] or paper
     with whole_file(output) as file:
@@ -75,23 +73,6 @@ def command(
     say("The release is recorded.")
     if not paper:
         say("Whoever gets it unpacks it and runs: python verify.py --genesis FINGERPRINT")
-
-
-def _lock(age: str | None, by_passphrase: bool, file: Path | None, *, paper: bool) -> Lock:
-    """Return what locks the file; nothing does where nobody asked for it."""
-    if age is not None and by_passphrase:
-        raise CommandFailed(Exit.USAGE, "name a key of age or a passphrase, not both; --paper takes a passphrase")
-    if age is not None:
-        return lock_for(age)
-    if not by_passphrase:
-        return lambda content: content
-    asks = (lambda: _asked("Passphrase")) if sys.stdin.isatty() else None
-    passphrase = read_passphrase(file, asks, new=True)
-    return (lambda content: protect_pdf(content, passphrase)) if paper else lock_by(passphrase)
-
-
-def _asked(prompt: str) -> str:
-    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
 
 
 def _paper_of(bundle: bytes) -> bytes:

@@ -6,7 +6,8 @@ Source: CRYPTO 4; CONTRACT (command line).
   fingerprint, a live clinic is held to its signer's log key.
 - A folder with `backup.json` is a backup: its files, log, keys and views are verified where they lie. The root key is
   the one of the settings. Without a fingerprint it is held to this machine's signer, where it is of the same clinic.
-- A folder or zip with `manifest.json` is the export of a record: it is verified as its own `verify.py` does.
+- A folder or zip with `manifest.json` is the export of a record, or one entry that was disclosed: it is verified as its
+  own `verify.py` does.
 - Where the settings name an anchor, its newest checkpoint counts as one kept outside.
 - The answer is one sentence, the first bad index where there is one, and counts; with --json one line for programs.
 """
@@ -88,7 +89,7 @@ def command(
     require_anchor: bool,
     as_json: bool,
 ) -> None:
-    """Verify this clinic's log, or BUNDLE (a log, an export or a backup) offline. Ends with 3 where it is wrong."""
+    """Verify this clinic's log, or BUNDLE (a log, an export, one entry, a backup) offline. Ends with 3 where it is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
     if report is not None and client is None:
@@ -110,7 +111,7 @@ def command(
 
 
 def _is_record(path: Path) -> bool:
-    """Say whether a bundle is the export of a record; whether it is a sound one is told by what verifies it."""
+    """Say whether a bundle is of a record or of one entry; whether it is a sound one is told by what verifies it."""
     if path.is_dir():
         return (path / "manifest.json").is_file()
     try:

@@ -14,7 +14,7 @@ It is made after the release, so the manifest does not hold it; it is checked by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from records.reader import Reader
 from records.signed_note import encode_base64
 
 LOG_FORMAT, HEADS_FORMAT = "wellkept-entries/1", "wellkept-heads/1"
+BODIES = "proof/bodies/"
 _AT_ONCE = 20_000
 
 
@@ -48,13 +49,27 @@ def prove(reader: Reader, proofs: LogProofs, record: ExportedRecord, release: Re
     Raises:
         RuleBroken: `export-not-signed`: no checkpoint covers the release yet.
     """
+    wanted = {event.recorded.index for event in record.events}
+    wanted.update(reading.recorded.index for reading in record.readings)
+    files = prove_entries(reader, proofs, wanted, release)
+    turns = [int(name.rsplit("/", 1)[1]) for name in files if name.startswith(BODIES)]
+    heads = _heads(reader, record, max(index for index in turns if index <= record.at))
+    return files | {"proof/heads.json": _json(heads)}
+
+
+def prove_entries(reader: Reader, proofs: LogProofs, shown: Iterable[int], release: Release) -> dict[str, bytes]:
+    """Return the same without the heads, for entries of these indexes: nothing is said of how many there were.
+
+    Cost: a hash for each gap between the entries.
+
+    Raises:
+        RuleBroken: `export-not-signed`: no checkpoint covers the release yet.
+    """
     checkpoint = proofs.checkpoint()
     if checkpoint.size <= release.index:
         raise RuleBroken("export-not-signed", "No checkpoint covers the release yet; try again in a moment.")
     turns = [(index, body) for index, body in reader.bodies() if index < checkpoint.size and _turns(reader, index)]
-    wanted = {index for index, _ in turns} | {release.index}
-    wanted.update(event.recorded.index for event in record.events)
-    wanted.update(reading.recorded.index for reading in record.readings)
+    wanted = {index for index, _ in turns} | {release.index, *shown}
     entries = {index: reader.log_entries(index, index + 1)[0] for index in sorted(wanted)}
     files = {
         "proof/checkpoint": checkpoint.note,
@@ -66,7 +81,6 @@ def prove(reader: Reader, proofs: LogProofs, record: ExportedRecord, release: Re
                 "hashes": [encode_base64(each) for each in proofs.shared(wanted, checkpoint.size)],
             }
         ),
-        "proof/heads.json": _json(_heads(reader, record, max(index for index, _ in turns if index <= record.at))),
         "proof/release.json": _json(
             {
                 "index": release.index,
@@ -77,7 +91,7 @@ def prove(reader: Reader, proofs: LogProofs, record: ExportedRecord, release: Re
             }
         ),
     }
-    return files | {f"proof/bodies/{index}": body for index, body in turns}
+    return files | {f"{BODIES}{index}": body for index, body in turns}
 
 
 def _turns(reader: Reader, index: int) -> bool:

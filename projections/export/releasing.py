@@ -6,6 +6,7 @@ Source: AUDIT A4 (who released, when, to whom, which data, why, authorised by wh
   and readings there are. Where another process signs, its newest checkpoint and last epoch are taken.
 - Order: the files are made and their manifest's digest stands in the release; the release is logged; a checkpoint
   covers it; the bundle is made with its proof. A crash between leaves a release that can be fetched, or none.
+- One event is released in the same order; no epoch is begun for it, since it says nothing of how many there are.
 - A release is a disclosure like any other: it stands in the accounting, and the client is told of it.
 - Where it is refused, nothing was given: no bundle exists without its release.
 
@@ -25,6 +26,8 @@ from records.service import Service
 
 DESCRIPTION = "A copy of the whole record, with the report of who looked at it."
 """What is given, in the words of the accounting, where nobody says it better."""
+ONE_ENTRY = "One entry of the record."
+"""The same for one event."""
 
 
 class Signing(Protocol):
@@ -46,7 +49,15 @@ class Releasing:
         self.exports = exports
 
     def release(
-        self, client_id: UUID, request: Request, use: Purpose, *, at: int | None, pdf: bool, **told: Any
+        self,
+        client_id: UUID,
+        request: Request,
+        use: Purpose,
+        *,
+        at: int | None,
+        pdf: bool,
+        event: int | None = None,
+        **told: Any,
     ) -> tuple[Prepared, Outcome]:
         """Make an export and record its release; return what it holds, and what was written.
 
@@ -56,18 +67,20 @@ class Releasing:
             use: the stated purpose of use.
             at: the ledger index below which it lies; None for the newest checkpoint.
             pdf: whether it holds `record.pdf`.
+            event: the ledger index of the one event that is given; `at` and `pdf` say nothing then.
             **told: arguments of `record_disclosure`: id, recipient, description, purpose, basis, authorised_by …
 
         Raises:
-            NotPermitted, UnknownClient, InvalidContent, RuleBroken, ConsentMissing: nothing was released.
+            NotPermitted, UnknownClient, UnknownItem, InvalidContent, RuleBroken, ConsentMissing: nothing was released.
         """
         # Who may not record a release learns so before the record is opened.
         self._service.admit(release_export.permission, client_id, request)
-        if at is None and self._signing is not None:
+        if at is None and event is None and self._signing is not None:
             self._signing.turn_epoch()
             self._signing.flush()
         replayed = self._service.replay(client_id, release_export, request)
-        prepared: Prepared = self._service.view(self.exports.preparing, request, use, client_id, at=at, pdf=pdf)
+        asked = {"at": at, "pdf": pdf} if event is None else {"event": event}
+        prepared: Prepared = self._service.view(self.exports.preparing, request, use, client_id, **asked)
         if replayed is not None:
             return prepared, replayed
         outcome = self._service.transact(
@@ -75,7 +88,7 @@ class Releasing:
             release_export,
             request,
             manifest_sha256=prepared.manifest_sha256,
-            export=Export(at=prepared.at, pdf=pdf),
+            export=Export(at=prepared.at, pdf=pdf and event is None, event=event),
             **told,
         )
         if self._signing is not None:

@@ -2,9 +2,10 @@
 
 Source: the decision on exports; AUDIT A4, E1, E2.
 
-- Preparing opens the whole record, so it is a reading; so is each fetching of a bundle.
+- Preparing opens the whole record, so it is a reading; so is each fetching of a bundle. That holds for one event, too.
 - A bundle is made anew from the release and handed out only where its manifest is the one that was released.
 - What was prepared last is held in memory for the one fetching that follows, and forgotten when its client is erased.
+  One event is not held, nor its key: whether it was entered in error is asked again.
 
 It records no release (`projections.export.releasing`).
 """
@@ -19,9 +20,11 @@ from uuid import UUID
 import msgspec
 
 from projections.export.bundle import Files, to_files
+from projections.export.event_bundle import to_event_files
 from projections.export.gathering import gather
 from projections.export.material import ExportedRecord
-from projections.export.proof import Release, prove
+from projections.export.one_event import DisclosedEvent, gather_event
+from projections.export.proof import Release, prove, prove_entries
 from projections.export.zipped import to_zip
 from projections.log_proofs import LogProofs
 from projections.pages import last_version
@@ -78,6 +81,15 @@ class Exports:
         record = gather(reader, client_id, at)
         return _Made(record, to_files(record, self._pages(record, pdf), self._verifier()))
 
+    def make_one(self, reader: Reader, client_id: UUID, index: int) -> tuple[DisclosedEvent, Files]:
+        """Make the files of the bundle of one event but for its proof.
+
+        Raises:
+            UnknownItem, RuleBroken, Erased: see `gather_event`.
+        """
+        event = gather_event(reader, client_id, index)
+        return event, to_event_files(event, self._verifier())
+
     def hold(self, made: _Made) -> None:
         """Hold what was prepared, instead of what was held before."""
         with self._lock:
@@ -102,7 +114,8 @@ class Exports:
 class PreparingView:
     """What an export would hold now.
 
-    Parameters of the view: `at` (an index of the log; None is the newest checkpoint's size), `pdf`.
+    Parameters of the view: `at` (an index of the log; None is the newest checkpoint's size), `pdf`; or `event`, the
+    index of one event.
     """
 
     action = "export.prepare"
@@ -115,7 +128,13 @@ class PreparingView:
 
         Raises:
             UnknownClient, InvalidContent, RuleBroken: see `gather`.
+            UnknownItem, RuleBroken: see `gather_event`.
         """
+        index = asked.parameters.get("event")
+        if index is not None:
+            _, files = self._exports.make_one(reader, _client_of(asked), index)
+            sha256 = files.manifest_sha256
+            return Built(Prepared(at=index + 1, manifest_sha256=sha256, events=1, readings=0, left_out=0))
         at, pdf = asked.parameters.get("at"), bool(asked.parameters.get("pdf"))
         made = self._exports.make(reader, _client_of(asked), at, pdf=pdf)
         self._exports.hold(made)
@@ -143,21 +162,31 @@ class BundleView:
 
         Raises:
             UnknownItem: the record has no release of this id.
-            RuleBroken: `export-changed`: what can be made now is not what was released; `export-not-signed`.
+            RuleBroken: `export-changed`: what can be made now is not what was released; `export-not-signed`; of one
+                event, see `gather_event`.
         """
         client_id = _client_of(asked)
         recorded, salted, released = _released(reader, client_id, asked.resource)
         export = released.export
         if export is None:
             raise UnknownItem("export")
+        release = Release(index=recorded.index, salted=salted)
+        if export.event is not None:
+            event, files = self._exports.make_one(reader, client_id, export.event)
+            _require_same(files, released)
+            proof = prove_entries(reader, LogProofs(reader), {export.event}, release)
+            return Built(to_zip(files.files | proof, event.recorded.logged_at))
         made = self._exports.take(client_id, released.manifest_sha256)
         if made is None:
             made = self._exports.make(reader, client_id, export.at, pdf=export.pdf)
-        if made.files.manifest_sha256 != released.manifest_sha256:
-            raise RuleBroken("export-changed", "This export cannot be made anew as it was released; release it again.")
-        release = Release(index=recorded.index, salted=salted)
+        _require_same(made.files, released)
         proof = prove(reader, LogProofs(reader), made.record, release)
         return Built(to_zip(made.files.files | proof, made.record.as_of))
+
+
+def _require_same(files: Files, released: DisclosureMade) -> None:
+    if files.manifest_sha256 != released.manifest_sha256:
+        raise RuleBroken("export-changed", "This export cannot be made anew as it was released; release it again.")
 
 
 def _released(

@@ -21,7 +21,7 @@ from records.errors import LedgerMismatch, SealBroken, UnknownTopic
 from records.event import Event, Recorded, StreamKind, topic_of
 from records.ledger import Kind, entry_hash, from_microseconds, read_entry
 from records.payload import Segment, to_segments
-from records.sealing import EVENT_PLACE, Place, SealedEvent, open_event, salts_of, seal_event
+from records.sealing import EVENT_PLACE, Place, SealedEvent, event_key_of, open_event, salts_of, seal_event
 from records.store.unit import Append, StoredRow
 from records.streams import Streams
 
@@ -129,6 +129,17 @@ class EventMapper:
         """
         key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
         return open_event(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)[1]
+
+    def event_key(self, kind: StreamKind, stream: UUID, row: StoredRow) -> bytes:
+        """Return the key that opens this one row in its place, and no other.
+
+        Raises:
+            LedgerMismatch, SealBroken, UnknownTopic: the row is not what was written.
+            KeyMissing: its data key is not there.
+        """
+        self._opened(kind, stream, (row,), gaps=False)
+        key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
+        return event_key_of(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)
 
     def _salted(
         self, kind: StreamKind, stream: UUID, row: StoredRow, segments: tuple[Segment, ...]

@@ -18,7 +18,7 @@ from tests.ops.written_log import pack, write
 from tests.ops.written_record import SmallRecord
 
 ROOT = Path(__file__).parent.parent.parent
-MOST_LINES = 1500
+MOST_LINES = 1700
 """Not counting empty ones."""
 SOME = ("word-of-the-record-altered", "word-of-the-page-altered", "proof padded", "reading-dropped", "file-too-many")
 
