@@ -89,7 +89,7 @@ def command(
     require_anchor: bool,
     as_json: bool,
 ) -> None:
-    """Verify this clinic's log, or BUNDLE (a log, an export, one entry, a backup) offline. Ends with 3 where it is wrong."""
+    """Verify this clinic's log, or BUNDLE (log, export, one entry, backup) offline. Ends with 3 where it is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
     if report is not None and client is None:
