@@ -99,12 +99,13 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase purge",
         "erase status",
         "export",
+        "import",
         "user ties",
         "bench",
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 29
+    assert len(COMMANDS) == 30
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
