@@ -5,7 +5,7 @@
 - A resource shows the state at the end; each event that touched it has a Provenance (`projections.fhir.provenance`).
 - An event of something that is not there, since its beginning did not open, touches nothing.
 
-It knows no concept of the record.
+Beside the resources it keeps what a concept needs later and no resource has room for.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -117,11 +118,15 @@ def problems(document: Json) -> Iterator[str]:
             yield f"ext-1 {node}"
         if "system" in node and "code" in node:
             yield from _unknown_code(node["system"], node["code"])
-        if "period" in node and node["period"].get("end", "9") < node["period"].get("start", "0"):
-            yield f"per-1 {node['period']}"
+        if "start" in node and "end" in node and _at(node["end"]) < _at(node["start"]):
+            yield f"per-1 {node}"
     for entry in entries:
         yield from _invariants(entry["resource"])
         yield from _parts(entry["resource"])
+
+
+def _at(instant: str) -> datetime:
+    return datetime.fromisoformat(instant)
 
 
 def _unknown_code(system: str, code: str) -> Iterator[str]:
