@@ -32,7 +32,7 @@ from records.event import Recorded, topic_of
 from records.registration import IdentityChanges, change_identity
 from records.store.mapper import Unreadable
 from tests.projections.fhir_record import Json, exact_texts, nodes, record_of, resources, told_texts
-from tests.projections.histories import BEGIN, CANARY, History, histories, long_history
+from tests.projections.histories import BEGIN, CANARY, THERAPIST, History, histories, long_history
 
 SCHEMA = Path(__file__).with_name("fhir_r4_schema.json.gz")
 CODES: dict[str, set[str]] = {
@@ -248,7 +248,7 @@ def test_any_identity_gives_a_valid_patient(words: str) -> None:
     for name in ("family", "preferred_name", "gender", "pronouns", "address", "phone", "email", "gp"):
         history.do(change_identity, item="identity", changes=IdentityChanges(**{name: words}))
     history.do(change_identity, item="identity", changes=IdentityChanges(emergency_contact=words))
-    require_whole(record_of(history.events, clinic="Clinic <b>", staff={}))
+    require_whole(record_of(history.events, clinic=f"Clinic <b>{words}", staff={THERAPIST.id: words}))
 
 
 @given(st.integers(0, 5), st.sets(st.integers(0, 90)))
