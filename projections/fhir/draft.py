@@ -5,7 +5,7 @@
 - A resource shows the state at the end; each event that touched it has a Provenance (`projections.fhir.provenance`).
 - An event of something that is not there, since its beginning did not open, touches nothing.
 
-It knows no concept of the record.
+Beside the resources it keeps what a concept needs later and no resource has room for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown
 from projections.fhir.elements import MARKS, Json, absent, identifier, instant, known
-from projections.fhir.texts import parts, string
+from projections.fhir.texts import parts, string, words
 from records.registration import Identity
 
 
@@ -93,7 +93,7 @@ class Draft:
         self.touched: list[tuple[Told, list[Json]]] = []
         self.patient = self.add("Patient", record.client_id, None, identifier=identifier(record.client_id))
         self.clinic = self.add("Organization", record.deployment_id, None, identifier=identifier(record.deployment_id))
-        self.clinic["name"] = record.clinic
+        self.clinic["name"] = words(record.clinic) or "The clinic"
         del self.clinic["meta"]
 
     def address(self, kind: str, key: object) -> str:
@@ -131,7 +131,7 @@ class Draft:
         """Return a reference to a member of staff, or to another actor of the clinic by its name."""
         found = self.find("Practitioner", staff_id)
         if found is None:
-            name = self.record.name_of(staff_id)
+            name = words(self.record.name_of(staff_id)) or staff_id
             found = self.add("Practitioner", staff_id, None, name=[{"text": name}])
             del found["meta"]
             try:
