@@ -28,7 +28,6 @@ from projections.timeline import TIMELINE
 from records.actors import Actor, Role
 from records.assessments import record_assessment
 from records.bookings import book_session
-
 from records.consent import Form, record_consent
 from records.episodes import open_episode
 from records.errors import Erased, NotPermitted, RuleBroken
@@ -161,8 +160,17 @@ def without_differences(found: dict[str, Any], last: int) -> dict[str, Any]:
     ]
     found["disclosures"]["items"] = [each for each in found["disclosures"]["items"] if each["version"] <= last]
     found["disclosures"].pop("total")
-    blanked = json.dumps(found, ensure_ascii=False).replace(WITHHELD, "").replace("Kim Vance's.", "")
-    return json.loads(blanked)
+    found["view"]["disclosures"] = [each for each in found["view"]["disclosures"] if each["version"] <= last]
+    return blanked(found)
+
+
+def blanked(node: Any) -> Any:
+    """Return plain data without the texts that the former clinic left out of the bundle."""
+    if isinstance(node, list | tuple):
+        return [blanked(each) for each in node]
+    if not isinstance(node, dict):
+        return "" if node in (WITHHELD, "Kim Vance's.") else node
+    return {name: {} if said == {"text": WITHHELD} else blanked(said) for name, said in node.items()}
 
 
 def test_every_view_is_equal_to_the_former_clinics(moved: Moved, here: StaffedClinic) -> None:
@@ -171,7 +179,10 @@ def test_every_view_is_equal_to_the_former_clinics(moved: Moved, here: StaffedCl
     assert (done.client, done.withheld, done.status) == (moved.client, 2, "unanchored")
     own, former = seen(here, moved), seen(moved.clinic, moved)
     assert own["view"]["version"] == done.events + 1
-    assert without_differences(own, done.events) == without_differences(former, done.events)
+    own, former = (without_differences(each, done.events) for each in (own, former))
+    for name, shown in former["view"].items():
+        assert own["view"][name] == shown, name
+    assert own == former
     check_store(here.store)
 
 
@@ -184,7 +195,7 @@ def test_the_past_is_equal_too(moved: Moved, here: StaffedClinic) -> None:
         own, former = (plain(each.see(CLIENT_VIEW, moved.client, known_at=at)) for each in (here, moved.clinic))
         own.pop("care_team")
         former.pop("care_team")
-        assert own == former
+        assert blanked(own) == blanked(former)
         assert own["version"] == item["version"]
 
 
@@ -196,8 +207,8 @@ def test_the_timeline_shows_the_import_and_the_audit_who_brought_it(moved: Moved
     provenance = newest["content"]["provenance"]
     assert (provenance["clinic"], provenance["pinned"]) == ("Hill Clinic", True)
     assert provenance["fingerprint"] == moved.fingerprint
-    (reading,) = here.see(ACCESS_REPORT, moved.client, by=CLERK).items
-    assert (reading.action, reading.count) == ("record.import", 1)
+    told = here.see(ACCESS_REPORT, moved.client, by=CLERK).items
+    assert [each.count for each in told if each.action == "record.import"] == [1]
     assert done.id == UUID(newest["content"]["import_id"])
 
 
@@ -284,7 +295,7 @@ def test_an_imported_record_goes_on_and_is_exported_again(moved: Moved, here: St
     here.do(moved.client, sign_note, note_id=uuid4(), kind="progress", format="free", sections={"text": "Here now."})
     third = make_clinic(tmp_path / "third")
     again = imported(third, exported(here, moved.client, tmp_path / "again.zip"), genesis(here))
-    assert (again.events, again.withheld) == (done.events + 2, 0)
+    assert (again.events, again.withheld) == (done.events + 2, 1)
     third.close()
 
 
