@@ -89,6 +89,7 @@ class Draft:
         self.consent_periods: dict[str, Json] = {}
         self.addenda: dict[UUID, list[Json]] = {}
         self.resources: dict[str, Json] = {}
+        self._addresses: dict[str, str] = {}
         self.sections: dict[str, list[str]] = {}
         self.touched: list[tuple[Told, list[Json]]] = []
         self.patient = self.add("Patient", record.client_id, None, identifier=identifier(record.client_id))
@@ -98,7 +99,11 @@ class Draft:
 
     def address(self, kind: str, key: object) -> str:
         """Return the address of a resource: a URN that holds its id."""
-        return uuid5(self.record.client_id, f"{kind}/{key}").urn
+        name = f"{kind}/{key}"
+        found = self._addresses.get(name)
+        if found is None:
+            found = self._addresses[name] = uuid5(self.record.client_id, name).urn
+        return found
 
     def add(self, kind: str, key: object, part: str | None, /, **elements: Any) -> Json:
         """Add a resource, or put one in the place of the same; elements that are None are left out."""

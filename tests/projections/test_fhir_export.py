@@ -13,8 +13,8 @@ from projections.export.views import Exports
 from projections.fhir.document import to_fhir_json
 from records.actors import Purpose, Role
 from tests.clinic import make_clinic
-from tests.projections.exported import TOLD, document, written_record
 from tests.projections.fhir_record import exact_texts, resources
+from tests.projections.releases import TOLD, document, written_record
 from tests.projections.test_fhir_document import problems
 
 
@@ -22,8 +22,8 @@ def test_a_released_document_holds_what_record_json_holds(tmp_path: Path) -> Non
     clinic = make_clinic(tmp_path / "clinic")
     try:
         client, notes = written_record(clinic)
-        exports = Exports(lambda: b"# verify\n", {"fhir.json": to_fhir_json}, lambda _: b"%PDF")
-        releasing = Releasing(clinic.service, exports)
+        exports = Exports(lambda: b"# verify\n", lambda record, _: {"fhir.json": to_fhir_json(record)})
+        releasing = Releasing(clinic.service, exports, clinic.opened.signer)
         request, disclosure_id = clinic.request(Role.RECORDS_CLERK), uuid4()
         told = TOLD | {"disclosure_id": disclosure_id, "authorised_by": request.actor.id}
         clinic.opened.signer.flush()
