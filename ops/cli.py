@@ -35,6 +35,7 @@ COMMANDS = {
     "erase": "ops.commands.erase",
     "export": "ops.commands.export",
     "disclose": "ops.commands.disclose",
+    "import": "ops.commands.import_",
     "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",

@@ -127,7 +127,7 @@ class RecordVerifier(BundleVerifier):
         client = from_id(record["client_id"], "record.json")
         self.at = record["at"]
         events, chain = self._events(record, log, client)
-        readings = self._readings(record, log, client)
+        readings = self._readings(record, log)
         self._left_out(record, events)
         self._heads(files, log, (chain, readings))
         shown = {version: told.event for version, told in events.items()}
@@ -181,14 +181,12 @@ class RecordVerifier(BundleVerifier):
             raise Incomplete("record.json holds no event.")
         return events, chain
 
-    def _readings(self, record: dict[str, Any], log: ProvedLog, client: bytes) -> list[Entry]:
+    def _readings(self, record: dict[str, Any], log: ProvedLog) -> list[Entry]:
         chain: list[Entry] = []
         for told in record["readings"]:
             told = shaped(told, READING, "A reading of record.json")
             # [8] in its place, all of one stream
             first = log.entries.get(told["index"]) if not chain else chain[0]
-            if first is not None and first.stream == client:
-                raise WrongPlace(f"Entry {first.index} is an event of the record, not a reading.", first.index)
             self._next(log, told, chain, None if first is None else first.stream, ACCESS)
         self.counts["readings"] = len(chain)
         if not chain:
@@ -296,13 +294,21 @@ def read_record(files: RecordFiles, manifest: dict[str, Any], genesis: Genesis) 
 
 
 def verify_record(path: Path, policy: Policy) -> Report:
-    """Verify what a clinic gave of one record, a folder or a zip, against what the caller knows from elsewhere.
+    """Verify the bundle of one whole record, a folder or a zip, against what the caller knows from elsewhere.
 
     Raises:
         OSError: the bundle cannot be read.
     """
-    verifier = EventVerifier(path, policy) if _is_event(path) else RecordVerifier(path, policy)
-    return verifier.verify()
+    return RecordVerifier(path, policy).verify()
+
+
+def verify_given(path: Path, policy: Policy) -> Report:
+    """Verify what a clinic gave of one record: all of it, or one event, as the manifest says.
+
+    Raises:
+        OSError: the bundle cannot be read.
+    """
+    return EventVerifier(path, policy).verify() if _is_event(path) else verify_record(path, policy)
 
 
 def _is_event(path: Path) -> bool:
@@ -328,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quorum = len(chosen.witness) if chosen.quorum is None else chosen.quorum
     policy = Policy(chosen.genesis, (), tuple(chosen.witness), quorum, chosen.require_anchor, int(time.time()))
     try:
-        report = verify_record(chosen.bundle, policy._replace(outside=read_outside(chosen.checkpoint)))
+        report = verify_given(chosen.bundle, policy._replace(outside=read_outside(chosen.checkpoint)))
     except VerificationError as error:
         report = failed(error)
     except OSError as error:

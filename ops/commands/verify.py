@@ -26,7 +26,7 @@ from ops import verify
 from ops.backup_files import is_backup, keyring_beside
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
-from ops.verify_record import verify_record
+from ops.verify_record import verify_given
 
 
 class _Parsed(click.ParamType[object]):
@@ -123,7 +123,7 @@ def _is_record(path: Path) -> bool:
 
 def _record(policy: verify.Policy, bundle: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
     try:
-        return verify_record(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
+        return verify_given(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
     except verify.VerificationError as error:
         return verify.failed(error)
 

@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from functools import cache, lru_cache
-from html import escape
 from pathlib import Path
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown, Withheld
@@ -38,6 +38,7 @@ from projections.export.presenting_history import is_header
 from projections.export.presenting_words import NAMES, is_technical
 
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_MARKUP = re.compile("[&<>\"']")
 _CHECK_TITLE = "Check this record"
 _STORED_TITLE = "As it is stored"
 
@@ -80,7 +81,15 @@ def to_html(presented: Presented, record: ExportedRecord) -> bytes:
 
 def visible(text: str) -> str:
     """Return a text as an HTML parser keeps it: line ends as line feeds, U+FFFD for what no page may hold."""
+    if text.isprintable():
+        return text
     return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def escape(text: str) -> str:
+    """Return a text as markup that shows it, for text and attributes."""
+    # Most texts hold nothing to escape, and a page of a long record has tens of thousands.
+    return text if _MARKUP.search(text) is None else html.escape(text)
 
 
 @cache

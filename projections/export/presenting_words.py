@@ -63,6 +63,7 @@ TOPICS: dict[str, str] = {
     "note.amended": "Note amended",
     "note.addendum_signed": "Addition to a note signed",
     "note.entered_in_error": "Note marked as entered in error",
+    "record.imported": "Record taken over from another clinic",
     "disclosure.made": "Information given to somebody else",
     "disclosure.entered_in_error": "Disclosure marked as entered in error",
     "legal_hold.placed": "Record kept from being erased",

@@ -15,10 +15,9 @@ from urllib.parse import quote
 from uuid import UUID
 
 from projections.fhir.draft import Draft, Handler, Told, marked_in_error, reference
-from projections.fhir.elements import LOINC, Json, concept, extension, identifier, instant, known, local, term
+from projections.fhir.elements import LOINC, Json, concept, ended, extension, identifier, instant, known, local, term
 from projections.fhir.texts import LOCAL, words
 from records.consent import (
-    KINDS,
     ConsentEnteredInError,
     ConsentGiven,
     ConsentOffered,
@@ -67,13 +66,12 @@ def _given(draft: Draft, event: ConsentGiven, told: Told) -> list[Json]:
 
 
 def _over(draft: Draft, lasts: Json) -> bool:
-    # Equal writing of equal moments: both are instants in UTC, but only one of them may have a fraction.
     return "end" in lasts and datetime.fromisoformat(lasts["end"]) <= draft.record.as_of
 
 
 def _add(draft: Draft, told: Told, consent_id: UUID, kind: str, form: Form, status: str) -> Json:
     of_form = [extension("form-sha256", "String", form.text_sha256)] if form.text_sha256 else []
-    categories = [concept(LOINC, "59284-0", "Consent Document"), local("consent-kind", kind, KINDS.get(kind))]
+    categories = [concept(LOINC, "59284-0", "Consent Document"), local("consent-kind", kind)]
     if kind == "privacy-notice":
         categories.append(term("consentcategorycodes", "npp", "Notice of Privacy Practices"))
     scope = "research" if kind in RESEARCH else "treatment" if kind in TREATMENT else "patient-privacy"
@@ -126,9 +124,9 @@ def _end(draft: Draft, consent_id: UUID, told: Told) -> list[Json]:
     if consent is None:
         return []
     consent["status"] = "inactive"
-    begun = consent.get("provision", {}).get("period")
-    if begun is not None:
-        begun["end"] = instant(max(told.at, datetime.fromisoformat(begun["start"])))
+    provision = consent.get("provision", {})
+    if "period" in provision:
+        provision["period"] = ended(provision["period"], told.at)
     return [consent]
 
 

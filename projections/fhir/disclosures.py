@@ -9,7 +9,7 @@ Source: FHIR R4 Communication, Flag.
 from __future__ import annotations
 
 from projections.fhir.draft import Draft, Handler, Told, marked_in_error, reference
-from projections.fhir.elements import Json, extension, identifier, instant, local, period, term
+from projections.fhir.elements import Json, ended, extension, identifier, instant, local, period, term
 from projections.fhir.texts import LOCAL, attachment
 from records.disclosures import BASES, DisclosureEnteredInError, DisclosureMade
 from records.legal_hold import AUTHORITIES, LegalHoldLifted, LegalHoldPlaced
@@ -80,7 +80,7 @@ def _lifted(draft: Draft, event: LegalHoldLifted, told: Told) -> list[Json]:
     if flag is None:
         return []
     flag["status"] = "inactive"
-    flag["period"]["end"] = max(instant(told.at), flag["period"]["start"])
+    flag["period"] = ended(flag["period"], told.at)
     return [flag]
 
 

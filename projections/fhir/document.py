@@ -18,7 +18,7 @@ from projections.export.material import REASONS, ExportedRecord
 from projections.fhir import assessments, consents, disclosures, episodes, goals, notes, risk, sessions
 from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import LOINC, URI, Json, concept, instant
-from projections.fhir.mapping import MAPPING
+from projections.fhir.mapping import MAPPING, WITHOUT
 from projections.fhir.narrative import block, div, escaped
 from projections.fhir.provenance import put_provenances
 from records.event import topic_of
@@ -50,7 +50,8 @@ def to_fhir(record: ExportedRecord) -> Json:
         if isinstance(event, Unreadable):
             continue
         told = Told(exported)
-        draft.touch(told, MAPPING.get(topic_of(event), _about_the_client)(draft, event, told))
+        topic = topic_of(event)
+        draft.touch(told, [] if topic in WITHOUT else MAPPING[topic](draft, event, told))
     put_provenances(draft)
     composition = _composition(draft)
     address = f"urn:uuid:{composition['id']}"
@@ -69,11 +70,6 @@ def to_fhir(record: ExportedRecord) -> Json:
 def to_fhir_json(record: ExportedRecord) -> bytes:
     """Return the document as the file of a bundle: JSON in UTF-8, the same bytes for the same record."""
     return msgspec.json.format(msgspec.json.encode(to_fhir(record)), indent=1) + b"\n"
-
-
-def _about_the_client(draft: Draft, event: object, told: Told) -> list[Json]:
-    """Touch nothing but the patient: for the topics of `mapping.WITHOUT`."""
-    return []
 
 
 def _composition(draft: Draft) -> Json:

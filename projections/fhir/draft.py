@@ -5,7 +5,7 @@
 - A resource shows the state at the end; each event that touched it has a Provenance (`projections.fhir.provenance`).
 - An event of something that is not there, since its beginning did not open, touches nothing.
 
-It knows no concept of the record.
+Beside the resources it keeps what a concept needs later and no resource has room for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown
 from projections.fhir.elements import MARKS, Json, absent, identifier, instant, known
-from projections.fhir.texts import parts, string
+from projections.fhir.texts import parts, string, words
 from records.registration import Identity
 
 
@@ -89,16 +89,21 @@ class Draft:
         self.consent_periods: dict[str, Json] = {}
         self.addenda: dict[UUID, list[Json]] = {}
         self.resources: dict[str, Json] = {}
+        self._addresses: dict[str, str] = {}
         self.sections: dict[str, list[str]] = {}
         self.touched: list[tuple[Told, list[Json]]] = []
         self.patient = self.add("Patient", record.client_id, None, identifier=identifier(record.client_id))
         self.clinic = self.add("Organization", record.deployment_id, None, identifier=identifier(record.deployment_id))
-        self.clinic["name"] = record.clinic
+        self.clinic["name"] = words(record.clinic) or "The clinic"
         del self.clinic["meta"]
 
     def address(self, kind: str, key: object) -> str:
         """Return the address of a resource: a URN that holds its id."""
-        return uuid5(self.record.client_id, f"{kind}/{key}").urn
+        name = f"{kind}/{key}"
+        found = self._addresses.get(name)
+        if found is None:
+            found = self._addresses[name] = uuid5(self.record.client_id, name).urn
+        return found
 
     def add(self, kind: str, key: object, part: str | None, /, **elements: Any) -> Json:
         """Add a resource, or put one in the place of the same; elements that are None are left out."""
@@ -131,7 +136,7 @@ class Draft:
         """Return a reference to a member of staff, or to another actor of the clinic by its name."""
         found = self.find("Practitioner", staff_id)
         if found is None:
-            name = self.record.name_of(staff_id)
+            name = words(self.record.name_of(staff_id)) or staff_id
             found = self.add("Practitioner", staff_id, None, name=[{"text": name}])
             del found["meta"]
             try:

@@ -82,6 +82,12 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def ended(found: Json, at: datetime) -> Json:
+    """Return a period that has begun, ended at a moment, though never before it began."""
+    begun = datetime.fromisoformat(found["start"])
+    return found | {"end": instant(max(begun, at))}
+
+
 def period(start: datetime | None, end: datetime | None = None) -> Json | None:
     """Return a period; None where neither side is known, or where it would end before it began."""
     if start is not None and end is not None and end < start:

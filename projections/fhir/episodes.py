@@ -95,7 +95,7 @@ def _put_plan(plan: Json, protocol: str, version: str | None, sessions: int, pha
     plan["extension"] = [extension("planned-sessions", "Integer", sessions)]
     plan.pop("activity", None)
     activity = [
-        {"detail": {"status": "unknown", "description": f"{PHASES.get(phase, phase)}: from session {first}"}}
+        {"detail": {"status": "unknown", "description": words(f"{PHASES.get(phase, phase)}: from session {first}")}}
         for phase, first in sorted(phases.items(), key=lambda each: each[1])
     ]
     if activity:

@@ -33,6 +33,14 @@ SECTION = "Goals"
 GAS = "http://hl7.org/fhir/us/pco/StructureDefinition/pco-goal-attainment-scaling"
 _CODES: dict[str, Any] = MEASURES["GAS"].loinc or {}
 LEVELS: dict[str, str] = dict(zip(ANCHORS, _CODES["answers"], strict=True))
+DISPLAYS: dict[str, str] = {
+    "-2": "Much less than expected",
+    "-1": "Less than expected",
+    "0": "Expected outcome",
+    "1": "Better than expected",
+    "2": "Much better than expected",
+}
+"""Level of the scale → how LOINC calls it."""
 SCORES = {"both": _CODES["scores"]["reported"]} | {who: _CODES["scores"][who] for who in ("client", "therapist")}
 
 STANDING: dict[type[Event], tuple[str, Json]] = {
@@ -79,7 +87,7 @@ def _set(draft: Draft, event: GoalSet, told: Told) -> list[Json]:
 
 
 def _anchor(told: Told, level: str) -> list[Json]:
-    code = {"url": "level", "valueCoding": coding(LOINC, LEVELS[level])}
+    code = {"url": "level", "valueCoding": coding(LOINC, LEVELS[level], DISPLAYS[level])}
     return told.extension(GAS, f"anchors/{level}", code, name="progressText")
 
 
@@ -99,7 +107,7 @@ def _rated(draft: Draft, event: GoalRated, told: Told) -> list[Json]:
     code = concept(LOINC, SCORES[event.rater]) if gas else local("measure", event.scale)
     value: Json = {"valueInteger": event.value}
     if gas:
-        value = {"valueCodeableConcept": concept(LOINC, LEVELS[str(event.value)], str(event.value))}
+        value = {"valueCodeableConcept": concept(LOINC, LEVELS[str(event.value)], DISPLAYS[str(event.value)])}
     by = [] if event.rater == "therapist" else [reference(draft.patient)]
     by += [] if event.rater == "client" else [draft.staff(event.entered_by)]
     rating = draft.add(

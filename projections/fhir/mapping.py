@@ -30,5 +30,7 @@ MAPPING: dict[str, Handler] = {
 }
 """Topic → what makes or changes its resources."""
 
-WITHOUT: dict[str, str] = {}
+WITHOUT: dict[str, str] = {
+    "record.imported": "It says where the record comes from, as a Provenance does; nothing happened to the patient.",
+}
 """Topic of a client's record that becomes no resource → why; its Provenance is about the patient."""

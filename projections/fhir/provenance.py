@@ -10,8 +10,11 @@ Source: FHIR R4 Provenance; ISO 21089 life-cycle codes (`Event.lifecycle`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import Json, instant, term
@@ -21,18 +24,16 @@ from records.merkle import leaf_hash
 ROLES = {"attest": "verifier"}
 """Life-cycle code → part of who entered it; for any other it is `author`, or `enterer` where somebody else said it."""
 _AGENT = "provenance-participant-type"
+_MARKED = re.compile(rb'"url":"%s","valueString":("(?:[^"\\]|\\.)*")' % re.escape(SEGMENT.encode()))
+"""The marker as `projections.fhir.texts` makes it."""
 
 
 def segments_in(node: Any) -> Iterator[str]:
     """Yield the name of each segment that stands in a part of the document."""
-    if isinstance(node, dict):
-        if node.get("url") == SEGMENT:
-            yield node["valueString"]
-        for inner in node.values():
-            yield from segments_in(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from segments_in(inner)
+    # In JSON no text can look like the marker, since its own quotation marks are escaped there; and looking for bytes
+    # takes a tenth of the time of walking the part.
+    for found in _MARKED.finditer(msgspec.json.encode(node)):
+        yield msgspec.json.decode(found[1], type=str)
 
 
 def put_provenances(draft: Draft) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from projections.fhir.draft import Draft, Handler, Told, marked_in_error, reference
-from projections.fhir.elements import Json, extension, identifier, instant, local, term
+from projections.fhir.elements import Json, ended, extension, identifier, instant, local, term
 from projections.fhir.texts import LOCAL
 from records.risk import AREAS, RiskAssessed, RiskAssessmentEnteredInError, RiskPromptCleared
 
@@ -83,7 +83,7 @@ def _close_flag(draft: Draft, assessment_id: UUID, told: Told) -> Json | None:
         return None
     if flag["status"] == "active":
         flag["status"] = "inactive"
-        flag["period"]["end"] = max(instant(told.at), flag["period"]["start"])
+        flag["period"] = ended(flag["period"], told.at)
     return flag
 
 

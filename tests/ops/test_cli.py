@@ -100,12 +100,13 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase status",
         "export",
         "disclose",
+        "import",
         "user ties",
         "bench",
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 30
+    assert len(COMMANDS) == 31
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

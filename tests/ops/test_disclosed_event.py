@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops import record_bundle, verify
 from ops.verify_event import EventVerifier
-from ops.verify_record import verify_record
+from ops.verify_record import verify_given, verify_record
 from projections.client_view import CLIENT_VIEW
 from projections.disclosures import DISCLOSURES
 from records.actors import Role
@@ -57,7 +57,7 @@ class Record:
         self.files = disclosed(self.clinic, self.client, self.index)
 
     def answer(self, files: Files, folder: Path) -> verify.Report:
-        return verify_record(write(files, folder), verify.Policy(genesis=fingerprint_of(self.files)))
+        return verify_given(write(files, folder), verify.Policy(genesis=fingerprint_of(self.files)))
 
     def failure(self, files: Files, folder: Path) -> tuple[str, int | None]:
         """What the check of altered files ends with."""
@@ -99,11 +99,11 @@ def test_without_a_fingerprint_it_is_unpinned_and_a_kept_checkpoint_is_an_anchor
     record: Record, tmp_path: Path
 ) -> None:
     path = write(record.files, tmp_path)
-    assert verify_record(path, verify.Policy()).status == "unpinned"
+    assert verify_given(path, verify.Policy()).status == "unpinned"
     kept = verify.parse_checkpoint(record.files["proof/checkpoint"], "The kept checkpoint")
-    report = verify_record(path, verify.Policy(genesis=fingerprint_of(record.files), outside=(kept,)))
+    report = verify_given(path, verify.Policy(genesis=fingerprint_of(record.files), outside=(kept,)))
     assert (report.status, report.exit) == ("ok", 0)
-    assert verify_record(path, verify.Policy(genesis="00" * 32)).status == "tampered"
+    assert verify_given(path, verify.Policy(genesis="00" * 32)).status == "tampered"
 
 
 def test_the_release_is_told_and_so_is_the_reading(record: Record) -> None:
@@ -127,6 +127,11 @@ def test_it_is_fetched_again_as_it_was(record: Record) -> None:
 def test_any_event_of_a_record_can_be_given(record: Record, topic: str, tmp_path: Path) -> None:
     index = index_of(record.clinic, record.client, topic)
     assert record.answer(disclosed(record.clinic, record.client, index), tmp_path).status == "unanchored"
+
+
+def test_it_is_never_taken_for_a_whole_record(record: Record, tmp_path: Path) -> None:
+    report = verify_record(write(record.files, tmp_path), verify.Policy(genesis=fingerprint_of(record.files)))
+    assert (report.status, report.exit) == ("tampered", 3), report.sentence
 
 
 # --- nothing else opens
@@ -251,17 +256,8 @@ def test_no_byte_can_be_altered(record: Record, tmp_path: Path, data: st.DataObj
     flip = data.draw(st.integers(1, 255))
     old = record.files[name]
     altered = old[:at] + bytes([old[at] ^ flip]) + old[at + 1 :]
-    # A space between two values of a file of the proof says nothing.
-    assume(not (name.startswith("proof/") and says_the_same(old, altered)))
     report = record.answer(record.files | {name: altered}, tmp_path / "bundle")
     assert report.status not in PASSES, (name, at, flip)
-
-
-def says_the_same(one: bytes, other: bytes) -> bool:
-    try:
-        return bool(json.loads(one) == json.loads(other))
-    except ValueError:
-        return False
 
 
 def test_each_file_altered_is_found(record: Record, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.cobblestone import Cobblestone256Encryptor
 
 from ops import verify
 from ops.verify_event import EventVerifier
-from ops.verify_record import verify_record
+from ops.verify_record import verify_given
 from tests.ops.written_log import NOTHING, lp, sha, tree, write
 from tests.ops.written_record import Files, WrittenRecord, digest_of, plain, uuid, when
 
@@ -81,7 +81,7 @@ class WrittenEvent(WrittenRecord):
 
 def test_a_sound_one_is_verified(tmp_path: Path) -> None:
     log = WrittenEvent()
-    report = verify_record(write(log.given(), tmp_path), verify.Policy(genesis=log.fingerprint))
+    report = verify_given(write(log.given(), tmp_path), verify.Policy(genesis=log.fingerprint))
     assert (report.status, report.exit) == ("unanchored", 0), report.sentence
 
 

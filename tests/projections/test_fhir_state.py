@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from projections.fhir.document import to_fhir
-from records import consent
+from records import assessments, consent, risk
 from tests.projections.fhir_record import Json, record_of, resources
 from tests.projections.histories import FORM, History, histories, long_history
 
@@ -36,6 +36,7 @@ GOALS = {
     "abandoned": "cancelled",
     "entered-in-error": "entered-in-error",
 }
+ASSESSED, JUDGED = UUID(int=75, version=4), UUID(int=76, version=4)
 GUARDED = UUID(int=77, version=4)
 
 
@@ -113,3 +114,34 @@ def test_a_guardian_who_agreed_is_a_related_person() -> None:
     assert guardian["relationship"][0]["coding"][0]["code"] == "GUARD"
     assert given_consent["performer"][0]["reference"] == f"urn:uuid:{guardian['id']}"
     assert "Mother" in str(given_consent["extension"])
+
+
+def test_a_prompt_is_a_flag_that_ends_with_the_answer_and_comes_back_with_an_answer_in_error() -> None:
+    history = History()
+    answers = [1] * 8 + [2]
+    history.do(assessments.record_assessment, assessment_id=ASSESSED, measure="PHQ-9", answers=answers)
+    assert _flag(history)["status"] == "active"
+    history.do(risk.assess_risk, risk_id=JUDGED, level="low", formulation="Looked at.", answers=[ASSESSED])
+    answered = _flag(history)
+    assert answered["status"] == "inactive"
+    assert answered["period"]["end"] > answered["period"]["start"]
+    (judged,) = resources(to_fhir(record_of(history.events)), "RiskAssessment")
+    total, item = resources(to_fhir(record_of(history.events)), "Observation")
+    assert (total["valueQuantity"]["value"], item["valueInteger"]) == (10, 2)
+    assert item["code"]["coding"][0] == {"system": "http://loinc.org", "code": "44260-8"}
+    assert judged["basis"] == [{"reference": f"urn:uuid:{item['id']}", "type": "Observation"}]
+    history.do(
+        risk.mark_risk_assessment_entered_in_error,
+        item="risk_assessments",
+        item_id=JUDGED,
+        risk_id=JUDGED,
+        reason="Of somebody else.",
+    )
+    again = _flag(history)
+    assert again["status"] == "active"
+    assert "end" not in again["period"]
+
+
+def _flag(history: History) -> Json:
+    (flag,) = resources(to_fhir(record_of(history.events)), "Flag")
+    return flag
