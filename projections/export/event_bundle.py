@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from projections.export.bundle import MANIFEST, Files
 from projections.export.one_event import DisclosedEvent
+from projections.export.readme import in_words, on_one_line
 from records.event import topic_of
 
 FORMAT = "wellkept-event/1"
@@ -70,11 +70,11 @@ def _json(document: dict[str, Any]) -> bytes:
 
 def _readme(event: DisclosedEvent) -> bytes:
     """Return `README.txt`, in plain words for whoever gets it: a court, a GP."""
-    local = event.recorded.recorded_at.astimezone(ZoneInfo(event.clinic["time_zone"]))
-    # A name on one line, without signs that steer a terminal.
-    clinic = " ".join("".join(each if each.isprintable() else " " for each in event.clinic["name"]).split())
-    told = f"{local.day} {local:%B %Y} at {local:%H:%M} ({event.clinic['time_zone']})"
-    return _TEXT.format(clinic=clinic, told=told, index=event.recorded.index).encode()
+    return _TEXT.format(
+        clinic=on_one_line(event.clinic["name"]),
+        told=in_words(event.recorded.recorded_at, event.clinic["time_zone"]),
+        index=event.recorded.index,
+    ).encode()
 
 
 _TEXT = """\

@@ -16,8 +16,8 @@ def to_readme(record: ExportedRecord, *, has_pdf: bool) -> bytes:
         f"\n- {each.count} {'part' if each.count == 1 else 'parts'}: {REASONS[each.reason]}" for each in record.left_out
     )
     return _TEXT.format(
-        clinic=_plain(record.clinic),
-        as_of=_told(record.as_of, record.time_zone),
+        clinic=on_one_line(record.clinic),
+        as_of=in_words(record.as_of, record.time_zone),
         at=record.at,
         events=events,
         readings=readings,
@@ -26,12 +26,13 @@ def to_readme(record: ExportedRecord, *, has_pdf: bool) -> bytes:
     ).encode()
 
 
-def _plain(words: str) -> str:
-    """A name on one line, without signs that steer a terminal."""
+def on_one_line(words: str) -> str:
+    """Return a name on one line, without signs that steer a terminal."""
     return " ".join("".join(each if each.isprintable() else " " for each in words).split())
 
 
-def _told(at: datetime, zone: str) -> str:
+def in_words(at: datetime, zone: str) -> str:
+    """Return a time as people are told it, in a zone."""
     local = at.astimezone(ZoneInfo(zone))
     return f"{local.day} {local:%B %Y} at {local:%H:%M} ({zone})"
 

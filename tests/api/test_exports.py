@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from api.exports import EXPORT
-from records.actors import Role
+from projections.export.releasing import ONE_ENTRY
+from records.actors import Purpose, Role
 from tests.api.caller import Served
 
 CLERK = Role.RECORDS_CLERK
@@ -46,6 +47,18 @@ def test_a_bundle_is_fetched_as_it_was_released_however_the_record_goes_on(serve
     assert again.read("manifest.json") == first.read("manifest.json")
     assert "first words" in again.read("record.json").decode()
     assert "later words" not in again.read("record.json").decode()
+
+
+def test_the_bundle_of_one_entry_is_fetched_like_any_other(served: Served) -> None:
+    served.note("the one entry")
+    clinic, disclosure_id = served.clinic, uuid4()
+    index = clinic.reader.rows(served.client_id)[-1].position
+    request = clinic.request(CLERK)
+    told = EXPORT | {"disclosure_id": disclosure_id, "authorised_by": request.actor.id}
+    told = {name: said for name, said in told.items() if name not in ("id", "pdf", "at")} | {"description": ONE_ENTRY}
+    clinic.opened.releasing.release(served.client_id, request, Purpose.PATRQT, at=None, pdf=False, event=index, **told)
+    bundle = fetched(served, str(disclosure_id))
+    assert json.loads(bundle.read("event.json"))["segments"][-1]["content"] == "the one entry"
 
 
 def test_the_same_request_twice_releases_once(served: Served) -> None:

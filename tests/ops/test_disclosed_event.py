@@ -39,6 +39,7 @@ from tests.ops.disclosed import (
 )
 from tests.ops.written_log import write
 from tests.projections.releases import written_record
+from tests.projections.test_sealed_rows import outside
 
 PASSES = {"ok", "unanchored", "restored"}
 NOTE = "note.signed"
@@ -229,6 +230,25 @@ def test_a_release_that_was_an_error_is_not_given_as_an_entry(record: Record) ->
         if_match=version,
     )
     assert refusal(lambda: release(clinic, client, index)) == "entered-in-error"
+
+
+def test_what_does_not_open_is_not_given(tmp_path: Path) -> None:
+    damaged = Record(tmp_path / "clinic")
+    outside(damaged.clinic, "DROP TRIGGER events_stand")
+    update = "UPDATE stored_events SET state = zeroblob(600) WHERE originator_id = ? AND originator_version = ?"
+    version = json.loads(damaged.files["event.json"])["version"]
+    outside(damaged.clinic, update, damaged.client.hex, version)
+    assert refusal(partial(release, damaged.clinic, damaged.client, damaged.index)) == "event-unreadable"
+    damaged.clinic.close()
+
+
+def test_nothing_is_given_of_a_client_who_was_erased(tmp_path: Path) -> None:
+    erased = Record(tmp_path / "clinic")
+    disclosure_id = release(erased.clinic, erased.client, erased.index)
+    erased.clinic.erase(erased.client)
+    assert refusal(partial(fetch, erased.clinic, erased.client, disclosure_id)) == "Erased"
+    assert refusal(partial(release, erased.clinic, erased.client, erased.index)) == "Erased"
+    erased.clinic.close()
 
 
 def test_what_is_no_event_of_this_record_is_not_found(record: Record) -> None:
