@@ -28,6 +28,7 @@ from projections.erasure_certificate import CERTIFICATE
 from projections.erasures import ERASURES
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
+from projections.whole_clinic import WHOLE_CLINIC
 from records.actors import Purpose, Role
 from records.clinic import change_policy
 from records.erasing import Waiting
@@ -375,6 +376,14 @@ def _export(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Prog
     return export_record(clinic, request, uuid.uuid4(), asked)
 
 
+def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    leaving = clinic.service.view(WHOLE_CLINIC, request, Purpose.HCOMPL)
+    if clinic.signer is not None and clinic.signer.leads and not clinic.signer.stopped:
+        clinic.signer.flush()
+    log("info", "clinic.exported", entries=leaving.upto + 1)
+    return leaving
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -419,6 +428,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.list": _list_erasures,
     "erasure.certificate": _certify_erasure,
     "export.record": _export,
+    "export.clinic": _export_clinic,
     "disclosures.letter": _letter,
     "retention.due.page": _due,
     "retention.profile": _retention_profile,

@@ -57,6 +57,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "bundle",
         "backup",
         "restore",
+        "export",
+        "move-in",
         "serve",
         "user add",
         "user list",
@@ -103,7 +105,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 28
+    assert len(COMMANDS) == 30
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

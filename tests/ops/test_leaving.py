@@ -1,0 +1,474 @@
+"""A clinic leaves with everything and moves in elsewhere: the same on either engine, sealed on its way, or refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from ops.clinic_file import ABOUT, LARGEST_IN_A_TILE, PROOF, prove
+from ops.recovery_key import format_secret
+from ops.wiring import Paths, found, now, open_clinic
+from projections.access_report import ACCESS_REPORT
+from projections.client_view import CLIENT_VIEW
+from projections.retention import CLIENT_RETENTION
+from projections.timeline import TIMELINE
+from records.actors import Purpose, Role
+from records.clinic_policy import ClinicPolicy
+from records.drafts import DRAFT_VIEW, Draft
+from records.errors import Erased
+from records.key_provider import KeyFileProvider
+from records.ledger import KeyClass
+from records.purging import purge
+from records.reader import Asked
+from tests.check import check_store
+from tests.clinic import NAMES, ROLES, StaffedClinic
+from tests.ops.backed_up import KILL_AT, KILLED, child
+from tests.ops.running import data_of, run, served
+from tests.throwaway_postgres import ThrowawayPostgres
+
+PHRASE = "seven words that nobody has said before"
+DRAFT = "Zacanary has not signed this yet."
+
+
+class Left:
+    """A clinic with everything in it that must arrive, which left with `file`."""
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.folder, self.data = folder, folder / "clinic"
+        self.settings = {} if url is None else {"WELLKEPT_DATABASE_URL": url}
+        told = found(self.data, "Hill Clinic", ClinicPolicy(), database_url=url)
+        self.fingerprint, self.paper, self.phrase = told.fingerprint, folder / "paper", folder / "phrase"
+        self.paper.write_text(format_secret(told.recovery))
+        self.phrase.write_text(PHRASE + "\n")
+        with closing(StaffedClinic(self.data, now, url)) as clinic:
+            for role in ROLES:
+                clinic.staff[role], clinic.tokens[role] = clinic.hire(role, NAMES[role])
+            self.staff, self.tokens = dict(clinic.staff), dict(clinic.tokens)
+            self._write(clinic)
+        self.file = self.leave(folder / "file")
+
+    def _write(self, clinic: StaffedClinic) -> None:
+        self.clients = [clinic.register(family=family) for family in ("Marsh", "Quill")]
+        self.erased, self.purged = clinic.register(family="Gone"), clinic.register(family="Purged")
+        for client in (*self.clients, self.erased, self.purged):
+            clinic.note(client, "Came on time.")
+            clinic.see(CLIENT_VIEW, client)
+        clinic.note(self.clients[0], "x" * (2 * LARGEST_IN_A_TILE))
+        self.note = UUID(int=7)
+        draft = Draft(kind="progress", format="free", sections={"text": DRAFT})
+        clinic.opened.drafts.save(self.clients[0], self.note, draft, clinic.request(Role.THERAPIST))
+        clinic.erase(self.erased)
+        erasure = clinic.erase(self.purged).erasure_id
+        purge(clinic.service, clinic.store, erasure, clinic.request(Role.PRIVACY_OFFICER), lambda _done, _of: None)
+
+    def leave(self, to: Path) -> Path:
+        arguments = ("--data", str(self.data), "--phrase-file", str(self.phrase))
+        told = data_of(run("export", "--all", "-o", str(to), *arguments, "--json", **self.settings))
+        assert told["fingerprint"] == self.fingerprint
+        return to
+
+    def move(self, file: Path | None = None, *more: str, to: str = "new", **settings: str) -> Any:
+        arguments = (str(file or self.file), str(self.folder / to), "--phrase-file", str(self.phrase), "--json")
+        return run("move-in", *arguments, "--genesis", self.fingerprint, *more, **settings)
+
+    def declare(self, to: str = "new", **settings: str) -> None:
+        arguments = ("--data", str(self.folder / to), "--recovery-key-file", str(self.paper), "--json")
+        data_of(run("declare-restore", *arguments, **settings))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    return Left(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def going(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """Another one, which tests write to."""
+    return Left(tmp_path_factory.mktemp("going"))
+
+
+@pytest.fixture
+def left(made: Left) -> Iterator[Left]:
+    """That clinic; what moved in goes away."""
+    yield made
+    for new in made.folder.glob("new*"):
+        shutil.rmtree(new) if new.is_dir() else new.unlink()
+
+
+Members = dict[str, bytes]
+
+
+def members(file: Path) -> Members:
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(found: Members, to: Path) -> Path:
+    with zipfile.ZipFile(to, "w") as archive:
+        for name, data in found.items():
+            archive.writestr(name, data)
+    return to
+
+
+def resealed(found: Members, folder: Path) -> Members:
+    """Make digests and proof fit to members that were altered, as somebody would who knows the passphrase."""
+    about = json.loads(found[ABOUT])
+    about["files"] = {
+        name: hashlib.sha256(data).hexdigest() for name, data in found.items() if name not in (ABOUT, PROOF)
+    }
+    told = json.dumps(about).encode()
+    (folder / "root.key").write_bytes(found["root.key"])
+    return {**found, ABOUT: told, PROOF: prove(told, KeyFileProvider(folder / "root.key", PHRASE.encode()))}
+
+
+def refused(left: Left, file: Path, code: int, words: str = "", **settings: str) -> None:
+    """See that a file does not move in, and that nothing of it is left."""
+    result = left.move(file, to="newer", **settings)
+    assert (result.exit_code, words in result.stderr) == (code, True), result.stderr
+    for folder in (left.folder / "newer", left.folder / "newer.keys"):
+        assert not folder.exists() or not list(folder.iterdir())
+
+
+def all_views(left: Left, data: Path, url: str | None = None) -> dict[str, Any]:
+    """Return every view of every client, and what an erased one answers, without leaving an entry."""
+    shown: dict[str, Any] = {}
+    at = datetime(2031, 1, 1, tzinfo=UTC)
+    with closing(open_clinic(data, database_url=url, read_only=True)) as clinic:
+        for client in left.clients:
+            relation = clinic.service.directory.relation(left.staff[Role.THERAPIST].id, client)
+            for view in (CLIENT_VIEW, TIMELINE, ACCESS_REPORT, CLIENT_RETENTION):
+                asked = Asked(
+                    client_id=client,
+                    actor=left.staff[Role.THERAPIST],
+                    relation=relation,
+                    at=at,
+                    purpose=Purpose.TREAT,
+                    known_at=None,
+                    valid_at=None,
+                    resource=None,
+                    parameters={},
+                )
+                shown[f"{view.action} {client}"] = msgspec.to_builtins(
+                    view.build(clinic.service.reader, asked).document
+                )
+        for client in (left.erased, left.purged):
+            with pytest.raises(Erased):
+                clinic.keyring.current(client, KeyClass.RECORD)
+        shown["accounts"] = clinic.service.directory.staff
+        tally = clinic.store.tally()
+        shown["counts"] = (tally.entries, tally.events, tally.chained, tally.bodies)
+        shown["tiles"] = [clinic.store.tile(0, number) for number in range(tally.entries // 256 + 1)]
+        shown["checkpoints"] = clinic.store.checkpoints()
+        shown["head"] = clinic.store.head()
+    return shown
+
+
+# --- the way
+
+
+def test_everything_is_the_same_elsewhere(left: Left) -> None:
+    told = data_of(left.move())
+    assert (told["status"], told["lost"], told["warnings"]) == ("unanchored", None, [])
+    new = left.folder / "new"
+    for folder in (new, left.folder / "new.keys"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+    assert all_views(left, new) == all_views(left, left.data)
+
+
+def test_it_serves_once_it_is_declared(left: Left, tmp_path: Path) -> None:
+    data_of(left.move())
+    new = left.folder / "new"
+    assert run("user", "list", "--data", str(new)).exit_code == 6, "nothing signs yet"
+    left.declare()
+    with served(new) as service:
+        for client, status in ((left.clients[0], 200), (left.erased, 410), (left.purged, 410)):
+            # The token is one that was issued where it left.
+            asked = service.request(f"/v1/clients/{client}", left.tokens[Role.THERAPIST], Purpose_Of_Use="TREAT")
+            assert asked[0] == status, asked
+    with closing(StaffedClinic(new, now, None)) as clinic:
+        clinic.staff = left.staff
+        draft = clinic.see(DRAFT_VIEW, left.clients[0], resource=left.note)
+        assert DRAFT in str(msgspec.to_builtins(draft))
+        clinic.note(left.clients[0], "It goes on.")
+        check_store(clinic.store)
+        # Whoever erases here turns the new keys; what came with the file opens on.
+        clinic.erase(left.clients[1])
+        assert clinic.see(CLIENT_VIEW, left.clients[0])
+    verified = run("verify", "--data", str(new), "--genesis", left.fingerprint, "--json")
+    assert (verified.exit_code, json.loads(verified.stdout)["status"]) == (0, "restored")
+
+
+@pytest.mark.postgres
+def test_to_the_other_engine_and_back(left: Left, postgres_server: ThrowawayPostgres) -> None:
+    urls = [postgres_server.fresh_database() for _ in range(2)]
+    there = {"WELLKEPT_DATABASE_URL": urls[0]}
+    new = left.folder / "new"
+    data_of(left.move(**there))
+    wanted = all_views(left, left.data)
+    assert all_views(left, new, urls[0]) == wanted
+    taken = left.move(to="new1", **there)
+    assert (taken.exit_code, (left.folder / "new1" / "FORMAT").exists()) == (1, False), "there is a log already"
+    left.declare(**there)
+    verified = run("verify", "--data", str(new), "--genesis", left.fingerprint, "--json", **there)
+    assert (verified.exit_code, json.loads(verified.stdout)["status"]) == (0, "restored")
+    with closing(StaffedClinic(new, now, urls[0])) as clinic:
+        clinic.staff = left.staff
+        clinic.note(left.clients[0], "Written there.")
+        check_store(clinic.store)
+    # And back, by the same command.
+    back = left.folder / "new-back"
+    arguments = ("--data", str(new), "--phrase-file", str(left.phrase), "-o", str(back), "--json")
+    data_of(run("export", "--all", *arguments, **there))
+    data_of(left.move(back, to="new2"))
+    assert all_views(left, left.folder / "new2") == all_views(left, new, urls[0])
+    left.declare("new2")
+    with closing(StaffedClinic(left.folder / "new2", now, None)) as clinic:
+        check_store(clinic.store)
+    back.unlink()
+    for url in urls:
+        postgres_server.drop_database(url)
+
+
+def test_verify_takes_the_file_as_the_bundle_that_it_is(left: Left) -> None:
+    result = run("verify", str(left.file), "--genesis", left.fingerprint, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["status"], told["counts"]["missing"]) == (0, "unanchored", 0)
+    assert (
+        told["counts"]["payloads"] == told["counts"]["events"] + told["counts"]["readings"] - told["counts"]["purged"]
+    )
+
+
+def test_a_state_that_is_not_there_is_lost(left: Left, tmp_path: Path) -> None:
+    found = members(left.file)
+    (alone,) = [name for name in found if name.startswith("payloads/")]
+    del found[alone]
+    refused(left, packed(found, tmp_path / "file"), 3, alone)
+    # By whoever has the passphrase, too; and by the offline check.
+    again = packed(resealed(found, tmp_path), tmp_path / "again")
+    refused(left, again, 3, "not stored any more")
+    assert run("verify", str(again), "--genesis", left.fingerprint).exit_code == 3
+
+
+# --- nothing is in clear
+
+
+def test_no_key_and_no_word_is_in_clear(left: Left) -> None:
+    secrets = [b"Marsh", b"Came on time", DRAFT.encode(), PHRASE.encode()]
+    with closing(open_clinic(left.data, read_only=True)) as clinic:
+        for held in clinic.keyring.held():
+            key = clinic.keyring.by_id(held.key_id, held.scope, KeyClass(held.key_class))
+            secrets.append(key.secret)
+    root = json.loads(Paths(left.data).key_file.read_bytes())["keys"]
+    secrets += [base64.b64decode(key) for key in root.values()]
+    found = members(left.file)
+    assert not exposed(secrets, found)
+    assert exposed(secrets, {**found, "planted": b"1" + secrets[-1]}) == ["planted"]
+    own = json.loads(found["root.key"])
+    assert own["salt"]
+    assert all(len(base64.b64decode(key)) > 32 for key in own["keys"].values())
+    assert not any("signer" in name for name in found)
+
+
+def exposed(secrets: list[bytes], found: Members) -> list[str]:
+    forms = [form for secret in secrets for form in (secret, secret.hex().encode(), base64.b64encode(secret))]
+    return [name for name, data in found.items() if any(form in data for form in forms)]
+
+
+# --- what is altered
+
+
+def test_an_altered_byte_anywhere_is_refused(left: Left, tmp_path: Path) -> None:
+    found = members(left.file)
+    assert {"bundle.json", "checkpoint", "bodies/0", "rows/sealed/0", "keyring.db", "root.key", PROOF} < set(found)
+    for name, data in found.items():
+        for place in {0, len(data) // 2, len(data) - 1}:
+            altered = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+            file = packed({**found, name: altered}, tmp_path / "altered")
+            result = left.move(file, to="newer")
+            assert result.exit_code in (1, 3, 6), (name, place, result.stderr)
+            assert not (left.folder / "newer").exists(), (name, place)
+
+
+@pytest.mark.parametrize(
+    "name", ["tile/entries/000.p", "tile/0/000.p", "tile/payloads/000.p", "checkpoint", "bodies/0"]
+)
+def test_whoever_knows_the_passphrase_cannot_alter_the_log(left: Left, name: str, tmp_path: Path) -> None:
+    found = members(left.file)
+    (full,) = [each for each in found if each.startswith(name) and not each.startswith("checkpoints/")]
+    data = found[full]
+    altered = data[:-1] + bytes([data[-1] ^ 1])
+    refused(left, packed(resealed({**found, full: altered}, tmp_path), tmp_path / "file"), 3)
+
+
+def test_whoever_lacks_it_cannot_alter_a_draft(left: Left, tmp_path: Path) -> None:
+    found = members(left.file)
+    rows = json.loads(found["rows/sealed/0"])
+    found["rows/sealed/0"] = json.dumps(rows[1:]).encode()
+    about = json.loads(found[ABOUT])
+    about["files"]["rows/sealed/0"] = hashlib.sha256(found["rows/sealed/0"]).hexdigest()
+    found[ABOUT] = json.dumps(about).encode()
+    refused(left, packed(found, tmp_path / "file"), 3, "its proof is not")
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5000])
+def test_a_file_that_was_cut_short_is_refused(left: Left, cut: int, tmp_path: Path) -> None:
+    (tmp_path / "cut").write_bytes(left.file.read_bytes()[:-cut])
+    refused(left, tmp_path / "cut", 3)
+
+
+def test_a_member_too_many_or_too_few_is_refused(left: Left, tmp_path: Path) -> None:
+    found = members(left.file)
+    refused(left, packed({**found, "letter": b"x"}, tmp_path / "more"), 3, "letter")
+    del found[next(name for name in found if name.startswith("tile/0/"))]
+    refused(left, packed(found, tmp_path / "less"), 3, "is missing")
+
+
+def test_a_newer_format_is_said_to_be_one(left: Left, tmp_path: Path) -> None:
+    found = members(left.file)
+    found[ABOUT] = found[ABOUT].replace(b"wellkept-clinic/1", b"wellkept-clinic/2")
+    refused(left, packed(found, tmp_path / "file"), 1, "install a newer Wellkept")
+    found[ABOUT] = found[ABOUT].replace(b"wellkept-clinic/2", b"of-something-else")
+    refused(left, packed(found, tmp_path / "file"), 3, "another format")
+
+
+def test_another_fingerprint_is_refused(left: Left) -> None:
+    arguments = ("--phrase-file", str(left.phrase), "--genesis", "0" * 64)
+    result = run("move-in", str(left.file), str(left.folder / "new"), *arguments)
+    assert (result.exit_code, (left.folder / "new").exists()) == (3, False)
+
+
+# --- passphrase and place
+
+
+def test_another_passphrase_opens_nothing(left: Left, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text(PHRASE + "!")
+    result = run("move-in", str(left.file), str(left.folder / "new"), "--phrase-file", str(wrong))
+    assert (result.exit_code, (left.folder / "new").exists()) == (6, False)
+    wrong.write_text("short")
+    arguments = ("--data", str(left.data), "-o", str(tmp_path / "file"), "--phrase-file", str(wrong))
+    result = run("export", "--all", *arguments)
+    assert (result.exit_code, "at least 15" in result.stderr, (tmp_path / "file").exists()) == (2, True, False)
+
+
+@pytest.mark.parametrize("taken", ["new/letter", "new.keys/letter", "new.keys/root.key"])
+def test_a_place_that_holds_something_is_refused(left: Left, taken: str) -> None:
+    file = left.folder / taken
+    file.parent.mkdir()
+    file.write_text("mine")
+    assert left.move().exit_code == 1
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    assert file.read_text() == "mine"
+
+
+def test_what_is_said_of_one_record_does_not_go_with_all(left: Left, tmp_path: Path) -> None:
+    to, data = str(tmp_path / "file"), str(left.data)
+    phrase = ("--phrase-file", str(left.phrase))
+    for words in (
+        ("--all", str(left.clients[0]), *phrase),
+        ("--all", "--pdf", *phrase),
+        ("--all",),
+        (str(left.clients[0]), *phrase),
+        (),
+    ):
+        assert run("export", *words, "-o", to, "--data", data).exit_code == 2, words
+    taken = run("export", "--all", *phrase, "-o", str(left.phrase), "--data", data)
+    assert (taken.exit_code, left.phrase.read_text()) == (2, PHRASE + "\n")
+
+
+# --- who, and when
+
+
+def test_it_is_the_administrators_and_stands_in_the_audit(going: Left, tmp_path: Path) -> None:
+    def leaves_as(role: Role) -> int:
+        (tmp_path / "token").write_text(going.tokens[role])
+        arguments = ("--data", str(going.data), "-o", str(tmp_path / role), "--phrase-file", str(going.phrase))
+        result = run("export", "--all", *arguments, WELLKEPT_TOKEN_FILE=str(tmp_path / "token"))
+        return result.exit_code
+
+    assert [leaves_as(role) for role in (Role.THERAPIST, Role.RECORDS_CLERK, Role.ADMINISTRATOR)] == [6, 6, 0]
+    assert not (tmp_path / Role.THERAPIST).exists()
+    lines = run("audit", "--data", str(going.data), "--action", "clinic.export", "--json").stdout.splitlines()
+    told = [(entry["role"], entry["outcome"]) for entry in map(json.loads, lines)]
+    ours = [("therapist", "deny"), ("records_clerk", "deny"), ("administrator", "permit")]
+    assert told == [("operator", "permit"), *ours]
+    assert "exported the whole clinic" in lines[-1]
+
+
+def test_a_served_clinic_leaves_too(going: Left) -> None:
+    with served(going.data):
+        file = going.leave(going.folder / "while-served")
+    data_of(going.move(file))
+    shutil.rmtree(going.folder / "new")
+    shutil.rmtree(going.folder / "new.keys")
+
+
+def test_what_came_after_it_is_said_and_what_was_erased_stays_so(tmp_path: Path) -> None:
+    left = Left(tmp_path)
+    kept, certificates = tmp_path / "kept", tmp_path / "certificates"
+    certificates.mkdir()
+    (tmp_path / "token").write_text(left.tokens[Role.PRIVACY_OFFICER])
+    with closing(StaffedClinic(left.data, now, None)) as clinic:
+        clinic.staff = left.staff
+        erasure = clinic.erase(left.clients[1]).erasure_id
+    arguments = ("erase", "certificate", str(erasure), "-o", str(certificates / "one.json"), "--data", str(left.data))
+    assert run(*arguments).exit_code == 0
+    data_of(run("checkpoint", "--data", str(left.data), "-o", str(kept), "--json"))
+    told = data_of(left.move(None, "--checkpoint", str(kept), "--certificates", str(certificates)))
+    assert told["lost"]["entries"] == told["lost"]["known_size"] - told["entries"] > 0
+    left.declare()
+    with closing(StaffedClinic(tmp_path / "new", now, None)) as clinic:
+        clinic.staff = left.staff
+        with pytest.raises(Erased):
+            clinic.see(CLIENT_VIEW, left.clients[1])
+        assert clinic.see(CLIENT_VIEW, left.clients[0])
+
+
+# --- crashes
+
+
+@pytest.mark.parametrize(
+    ("event", "under", "number"),
+    [
+        ("open", "new/", 1),
+        ("open", "new.keys/", 1),
+        ("open", "new/", 4),
+        ("sqlite3.connect", "new/records.db", 2),
+        ("open", "new/FORMAT", 1),
+    ],
+)
+def test_a_move_that_was_killed_leaves_nothing_that_opens(left: Left, event: str, under: str, number: int) -> None:
+    new = left.folder / "new"
+    words = ("move-in", left.file, new, "--phrase-file", left.phrase)
+    killed = child(KILL_AT, event, left.folder / under, number, *words)
+    assert killed.returncode == KILLED, killed.stderr
+    assert not (new / "FORMAT").exists() or not (new / "FORMAT").read_bytes()
+    assert run("user", "list", "--data", str(new)).exit_code == 4
+    if any(file for folder in (new, left.folder / "new.keys") for file in folder.iterdir()):
+        assert left.move().exit_code == 1, "it holds something already"
+    shutil.rmtree(new)
+    shutil.rmtree(left.folder / "new.keys", ignore_errors=True)
+    data_of(left.move())
+
+
+def test_an_export_that_was_killed_leaves_no_file(going: Left) -> None:
+    to = going.folder / "killed"
+    words = ("export", "--all", "-o", to, "--phrase-file", going.phrase, "--data", going.data)
+    killed = child(KILL_AT, "os.link", to, 1, *words)
+    assert (killed.returncode, to.exists()) == (KILLED, False), killed.stderr
+    going.leave(to)
+    assert not to.with_name("killed.part").exists()
