@@ -20,10 +20,11 @@ import os
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -223,18 +224,23 @@ def _kept_rows(tables: Tables) -> list[KeptRow]:
     ]
 
 
-def _kept_requests(tables: Tables) -> list[KeptRequest]:
-    query = "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency"
-    return [
-        KeptRequest(key, body, _id(stream), status, events)
-        for key, body, stream, status, events in tables.select(query)
-    ]
+def _kept_requests(tables: Tables) -> Iterator[KeptRequest]:
+    query = (
+        "SELECT key_digest, body_digest, stream_id, status, events FROM idempotency"
+        " WHERE key_digest > ? ORDER BY key_digest LIMIT ?"
+    )
+    after = b""
+    while rows := tables.select(query, after, ROWS_AT_ONCE):
+        yield from (KeptRequest(key, body, _id(stream), status, events) for key, body, stream, status, events in rows)
+        after = rows[-1][0]
 
 
-def _write_in_parts(archive: _Recorded, folder: str, rows: Sequence[KeptRow] | Sequence[KeptRequest]) -> int:
-    for number, first in enumerate(range(0, len(rows), ROWS_AT_ONCE)):
-        archive.add(f"{folder}/{number}", msgspec.json.encode(rows[first : first + ROWS_AT_ONCE]))
-    return len(rows)
+def _write_in_parts(archive: _Recorded, folder: str, rows: Iterable[KeptRow] | Iterable[KeptRequest]) -> int:
+    count, left = 0, iter(rows)
+    while part := list(islice(left, ROWS_AT_ONCE)):
+        archive.add(f"{folder}/{count // ROWS_AT_ONCE}", msgspec.json.encode(part))
+        count += len(part)
+    return count
 
 
 def _text(value: bytes | str) -> str:

@@ -91,7 +91,7 @@ def move_in(
         opened = open_file(file, passphrase, Path(home))
         checked = check_file(opened, asked, progress)
         stones = certified(certificates, opened.about.fingerprint)
-        with nothing_half(paths):
+        with nothing_half(paths, settings.key_file):
             _settle(settings, paths, opened, checked, stones, progress)
     return MovedIn(opened.about, checked, time.monotonic() - began)
 

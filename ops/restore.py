@@ -224,17 +224,23 @@ def _check_room(paths: Paths, backup: Backup) -> None:
 
 
 @contextmanager
-def nothing_half(paths: Paths) -> Iterator[None]:
-    """Leave nothing behind where it could not be written; what was there before stays."""
-    had_root_key = paths.key_file.exists()
+def nothing_half(paths: Paths, key_file: Path | None = None) -> Iterator[None]:
+    """Leave nothing behind where it could not be written; what was there before stays.
+
+    `key_file` is the root key's where it is not in its usual place.
+    """
+    root_key = key_file or paths.key_file
+    had_root_key = root_key.exists()
     try:
         yield
     except BaseException as error:
-        for file in (paths.data / "FORMAT", paths.data / RESTORED, paths.data / "deployment", paths.database):
+        for file in (paths.data / "FORMAT", paths.data / RESTORED, paths.data / "deployment"):
             file.unlink(missing_ok=True)
-        paths.keyring.unlink(missing_ok=True)
+        for database in (paths.database, paths.keyring):
+            for end in ("", "-journal", "-wal", "-shm"):
+                database.with_name(database.name + end).unlink(missing_ok=True)
         if not had_root_key:
-            paths.key_file.unlink(missing_ok=True)
+            root_key.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CommandFailed(Exit.FAILED, "there is no room to restore into; nothing was kept") from error
         raise

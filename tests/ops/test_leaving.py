@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from ops import verify
 from ops.clinic_file import ABOUT, LARGEST_IN_A_TILE, PROOF, prove
 from ops.recovery_key import format_secret
 from ops.wiring import Paths, found, now, open_clinic
@@ -35,7 +37,8 @@ from records.purging import purge
 from records.reader import Asked
 from tests.check import check_store
 from tests.clinic import NAMES, ROLES, StaffedClinic
-from tests.ops.backed_up import KILL_AT, KILLED, child
+from tests.kept_keys import KeptKeys
+from tests.ops.backed_up import KILL_AT, KILLED, LIMITED, child
 from tests.ops.running import data_of, run, served
 from tests.throwaway_postgres import ThrowawayPostgres
 
@@ -252,6 +255,32 @@ def test_verify_takes_the_file_as_the_bundle_that_it_is(left: Left) -> None:
     )
 
 
+def test_the_verifier_alone_holds_its_log_to_the_fingerprint(left: Left) -> None:
+    report = verify.verify_bundle(left.file, verify.Policy(left.fingerprint, now=int(time.time())), ())
+    assert (report.status, report.exit) == ("unanchored", 0)
+    other = verify.verify_bundle(left.file, verify.Policy("0" * 64, now=int(time.time())), ())
+    assert other.exit == 3
+
+
+def test_its_keys_go_to_any_keeper_and_from_there_on(left: Left, kept: KeptKeys) -> None:
+    there = {name: value for name, value in kept.environment.items() if name != "WELLKEPT_DATA"}
+    new, onward = left.folder / "new", left.folder / "new-file"
+    data_of(left.move(**there))
+    assert (left.folder / "new.keys" / "root.key").exists() == (kept.kind == "file")
+    left.declare(**there)
+    listed = data_of(run("user", "list", "--data", str(new), "--json", **there))
+    assert {user["id"] for user in listed} == {
+        each.id for role, each in left.staff.items() if role is not Role.OPERATOR
+    }
+    arguments = ("--data", str(new), "--phrase-file", str(left.phrase), "-o", str(onward), "--json")
+    data_of(run("export", "--all", *arguments, **there))
+    data_of(left.move(onward, to="new2"))
+    views = all_views(left, left.folder / "new2")
+    for name, document in all_views(left, left.data).items():
+        if name.startswith(("client.view", "client.timeline")):
+            assert views[name] == document
+
+
 def test_a_state_that_is_not_there_is_lost(left: Left, tmp_path: Path) -> None:
     found = members(left.file)
     (alone,) = [name for name in found if name.startswith("payloads/")]
@@ -463,6 +492,20 @@ def test_a_move_that_was_killed_leaves_nothing_that_opens(left: Left, event: str
     shutil.rmtree(new)
     shutil.rmtree(left.folder / "new.keys", ignore_errors=True)
     data_of(left.move())
+
+
+def test_a_full_disk_leaves_nothing(left: Left, going: Left, tmp_path: Path) -> None:
+    new = left.folder / "new"
+    moved = child(LIMITED, 150_000, "move-in", left.file, new, "--phrase-file", left.phrase)
+    assert moved.returncode == 1, moved.stderr
+    assert not list(new.iterdir())
+    assert not list((left.folder / "new.keys").iterdir())
+    # The service writes the entry, so that only the copy meets the limit.
+    words = ("export", "--all", "-o", tmp_path / "file", "--phrase-file", going.phrase, "--data", going.data)
+    with served(going.data):
+        exported = child(LIMITED, going.file.stat().st_size // 2, *words)
+    assert (exported.returncode, "the system refused" in exported.stderr) == (1, True), exported.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_export_that_was_killed_leaves_no_file(going: Left) -> None:
