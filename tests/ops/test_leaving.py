@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 
 from ops import verify
@@ -244,6 +245,26 @@ def test_to_the_other_engine_and_back(left: Left, postgres_server: ThrowawayPost
     back.unlink()
     for url in urls:
         postgres_server.drop_database(url)
+
+
+SWALLOW = (
+    "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN RETURN CASE WHEN NEW.originator_version = 2 THEN NULL ELSE NEW END; END $$",
+    "CREATE FUNCTION plant() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " IF to_regclass('stored_events') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'loses')"
+    " THEN CREATE TRIGGER loses BEFORE INSERT ON stored_events FOR EACH ROW EXECUTE FUNCTION lose(); END IF; END $$",
+    "CREATE EVENT TRIGGER plants ON ddl_command_end EXECUTE FUNCTION plant()",
+)
+
+
+@pytest.mark.postgres
+def test_a_database_that_swallows_a_row_gets_no_clinic(left: Left, postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for statement in SWALLOW:
+            connection.execute(statement.encode())
+    result = left.move(WELLKEPT_DATABASE_URL=postgres_url)
+    assert (result.exit_code, "not stored any more" in result.stderr) == (3, True), result.stderr
+    assert not list((left.folder / "new").iterdir())
 
 
 def test_verify_takes_the_file_as_the_bundle_that_it_is(left: Left) -> None:
