@@ -199,10 +199,14 @@ def numbered(names: frozenset[str], folder: str) -> list[str]:
 
 def is_clinic_file(path: Path) -> bool:
     """Whether a file says that it is a whole clinic's."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return ABOUT in archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ABOUT in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        # Whoever reads it as a bundle says what is wrong with it.
+        return False
 
 
 def prove(about: bytes, provider: KeyProvider) -> bytes:

@@ -374,6 +374,22 @@ def test_whoever_lacks_it_cannot_alter_a_draft(left: Left, tmp_path: Path) -> No
     refused(left, packed(found, tmp_path / "file"), 3, "its proof is not")
 
 
+def test_an_altered_byte_of_the_zip_itself_is_refused_or_changes_nothing(left: Left, tmp_path: Path) -> None:
+    whole, wanted, answers = left.file.read_bytes(), members(left.file), set()
+    for place in range(len(whole) - 1, len(whole) - 900, -23):
+        (tmp_path / "altered").write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        result = left.move(tmp_path / "altered", to="newer")
+        assert "unforeseen" not in result.stderr, (place, result.stderr)
+        answers.add(result.exit_code)
+        if result.exit_code == 0:
+            assert members(tmp_path / "altered") == wanted, "a date, or the like"
+            for folder in ("newer", "newer.keys"):
+                shutil.rmtree(left.folder / folder)
+        assert not (left.folder / "newer").exists()
+    assert 3 in answers
+    assert answers <= {0, 1, 3, 6}
+
+
 @pytest.mark.parametrize("cut", [1, 100, 5000])
 def test_a_file_that_was_cut_short_is_refused(left: Left, cut: int, tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(left.file.read_bytes()[:-cut])
