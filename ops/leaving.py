@@ -32,6 +32,7 @@ from uuid import UUID
 import msgspec
 
 from ops.backup import copy_keyring
+from ops.backup_files import sync_folder
 from ops.backup_verify import Asked, genesis_of
 from ops.bundle import LEVEL, write_log
 from ops.clinic_file import (
@@ -94,6 +95,7 @@ def leave(settings: Settings, to: Path, passphrase: bytes, progress: Progress) -
         os.link(part, to)
     finally:
         part.unlink(missing_ok=True)
+    sync_folder(to.parent)
     return {
         name: getattr(about, name) for name in ("deployment", "fingerprint", "made_at", "entries", "events", "keys")
     }
