@@ -19,7 +19,7 @@ from api.calls import Change, Reading
 from api.concept import Concept
 from api.disclosures import GivenBody, NoQuery, require_accounts
 from api.door import changes, reads
-from api.fields import Flag, Text, Whole
+from api.fields import Flag, Id, Text, Whole
 from projections.export.releasing import DESCRIPTION
 from projections.export.views import BundleView
 from records.actors import Purpose
@@ -33,6 +33,7 @@ class ExportBody(GivenBody):
     """What is given to whom, why, and who answers for it."""
 
     description = Text(load_default=DESCRIPTION)
+    authorised_by = Id(allow_none=True)  # by default whoever asks
     at = Whole(1, MAX_INDEX, allow_none=True, metadata={"description": "Everything lies below this index of the log."})
     pdf = Flag(load_default=False, metadata={"description": "With the record on paper."})
 
@@ -42,7 +43,6 @@ EXPORT = {
     "recipient": "Robin Marsh",
     "purpose": "The client asked for a copy.",
     "basis": "client-request",
-    "authorised_by": "3f0f5b8e-6d52-4f5e-9d0b-3a2f0a4a6a10",
     "pdf": False,
 }
 
@@ -55,6 +55,7 @@ def release_an_export(change: Change, client_id: UUID) -> Response:
     """Release a copy of the record: it is recorded as a disclosure, and can be fetched then."""
     require_accounts(change, client_id)
     export_id = change.new_id()
+    change.body["authorised_by"] = change.body.get("authorised_by") or change.request.actor.id
     at, pdf = change.body.pop("at", None), change.body.pop("pdf")
     _, outcome = change.releasing.release(
         client_id, change.request, Purpose.PATRQT, at=at, pdf=pdf, disclosure_id=export_id, **change.body

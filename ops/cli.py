@@ -34,6 +34,7 @@ COMMANDS = {
     "disclosures": "ops.commands.disclosures",
     "erase": "ops.commands.erase",
     "export": "ops.commands.export",
+    "import": "ops.commands.import_",
     "retention": "ops.commands.retention",
     "genesis": "ops.commands.genesis",
     "checkpoint": "ops.commands.checkpoint",

@@ -53,8 +53,8 @@ ABOUT, PROOF, ROOT_KEY, KEYRING = "clinic.json", "clinic.proof", "root.key", "ke
 LARGEST_IN_A_TILE = 64 << 10
 """A tile of states is read at once; so it is at most 16 MiB."""
 ROWS_AT_ONCE = 500
-MIN_PASSPHRASE_BYTES = 15
-"""NIST SP 800-63B-4, 3.1.1.2: where nothing but the password protects, it has at least 15 characters."""
+ROWS_BYTES = 4 << 20
+"""A part of the rows ends with the row that brings it to this size, or to so many rows."""
 _MAX_BYTES = 1 << 30
 _PROOF_CONTEXT = b"wellkept/clinic-file/1"
 
@@ -212,21 +212,6 @@ def is_clinic_file(path: Path) -> bool:
 def prove(about: bytes, provider: KeyProvider) -> bytes:
     """Return what proves that whoever wrote these bytes has the key."""
     return provider.wrap(_PROOF_CONTEXT, hashlib.sha256(about).digest())
-
-
-def passphrase_in(path: Path) -> bytes:
-    """Return the passphrase in a file, without the spaces and line ends around it.
-
-    Raises:
-        CommandFailed: it is too short.
-        OSError: the file cannot be read.
-    """
-    found = path.read_bytes().strip()
-    if len(found) < MIN_PASSPHRASE_BYTES:
-        raise CommandFailed(
-            Exit.USAGE, f"the passphrase is all that protects the keys: give it at least {MIN_PASSPHRASE_BYTES} bytes"
-        )
-    return found
 
 
 def open_file(path: Path, passphrase: bytes, folder: Path) -> Opened:

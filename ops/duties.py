@@ -26,6 +26,7 @@ from ops.wiring import ADDRESS_KEY, Clinic
 from projections.disclosures import ACCOUNTING
 from projections.erasure_certificate import CERTIFICATE
 from projections.erasures import ERASURES
+from projections.former_bundle import FORMER_BUNDLE
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
 from projections.whole_clinic import WHOLE_CLINIC
@@ -384,6 +385,23 @@ def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Prog
     return leaving
 
 
+def _import(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    from ops.importing import ImportAsked, import_bundle
+
+    return import_bundle(clinic, request, msgspec.convert(arguments, ImportAsked, dec_hook=_path))
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError
+
+
+def _former(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
+    client_id = _id(arguments["client"], "client")
+    return {"bundle": clinic.service.view(FORMER_BUNDLE, request, Purpose.PATRQT, client_id)}
+
+
 def _letter(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     return clinic.service.view(ACCOUNTING, request, Purpose.PATRQT, _id(arguments["client"], "client"))
 
@@ -429,6 +447,8 @@ DUTIES: dict[str, Duty] = {
     "erasure.certificate": _certify_erasure,
     "export.record": _export,
     "export.clinic": _export_clinic,
+    "record.import": _import,
+    "record.former": _former,
     "disclosures.letter": _letter,
     "retention.due.page": _due,
     "retention.profile": _retention_profile,

@@ -1,4 +1,4 @@
-"""What lies in a bundle beside the record itself: its pages, and the verifier.
+"""What lies in a bundle beside the record itself: its pages.
 
 - The record is laid out once, for the page and for the paper.
 - What cannot be printed is a refusal that says why; nothing is released then.
@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
+from ops.paper import set_on_paper
 from projections.export.material import ExportedRecord
 from projections.export.page import to_html
 from projections.export.presenting import present
-from projections.export.printed import FontsLack, PrintingNotInstalled, to_pdf
-from records.errors import RuleBroken
+from projections.fhir.document import to_fhir_json
 
 
 def write_pages(record: ExportedRecord, pdf: bool) -> dict[str, bytes]:
@@ -21,12 +21,7 @@ def write_pages(record: ExportedRecord, pdf: bool) -> dict[str, bytes]:
         RuleBroken: `fonts-lack` or `pdf-not-installed`.
     """
     presented = present(record)
-    pages = {"record.html": to_html(presented, record)}
+    pages = {"record.html": to_html(presented, record), "fhir.json": to_fhir_json(record)}
     if pdf:
-        try:
-            pages["record.pdf"] = to_pdf(presented)
-        except FontsLack as error:
-            raise RuleBroken("fonts-lack", f"T{str(error)[1:]}.") from error
-        except PrintingNotInstalled as error:
-            raise RuleBroken("pdf-not-installed", f"A{str(error)[1:]}.") from error
+        pages["record.pdf"] = set_on_paper(presented)
     return pages

@@ -10,13 +10,12 @@ Source: decision 54; CRYPTO 3, 6.
 5. The file is opened and verified as its receiver will do it, with its passphrase, and only then gets its name.
 
 A crash before that leaves a file called `.part` and a folder beside it called `.leaving-…`, with nothing in clear; the
-next run for the same place replaces the first. It changes nothing in the clinic but the entry of step 1.
+next run for the same place says so (`ops.whole_file`). It changes nothing in the clinic but the entry of step 1.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import time
 import zipfile
@@ -24,15 +23,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import msgspec
 
 from ops.backup import copy_keyring
-from ops.backup_files import sync_folder
 from ops.backup_verify import Asked, genesis_of
 from ops.bundle import LEVEL, write_log
 from ops.clinic_file import (
@@ -43,6 +40,7 @@ from ops.clinic_file import (
     PROOF,
     ROOT_KEY,
     ROWS_AT_ONCE,
+    ROWS_BYTES,
     About,
     KeptRequest,
     KeptRow,
@@ -57,6 +55,7 @@ from ops.live_log import LiveLog, Tables, open_tables
 from ops.providers import open_provider
 from ops.settings import Settings
 from ops.verify import ENTRIES_A_TILE
+from ops.whole_file import PARTIAL, whole_file
 from ops.wiring import Paths, deployment_of
 from projections.rebuild import SNAPSHOTS
 from records.key_provider import KeyFileProvider
@@ -67,35 +66,29 @@ SIGNED_WITHIN_SECONDS = 10.0
 _TURN_SECONDS = 0.1
 
 
-def leave(settings: Settings, to: Path, passphrase: bytes, progress: Progress) -> dict[str, Any]:
-    """Write the whole clinic into a new file, 0600; return what it holds. Step 1 was taken before (see the module).
+def leave(
+    settings: Settings, to: Path, record: Callable[[], object], passphrase: bytes, progress: Progress
+) -> dict[str, Any]:
+    """Write the whole clinic into a new file, 0600; return what it holds. Cost: reads all of it, and the file.
 
     Args:
         settings: the clinic, and what keeps its root keys.
         to: a file that is not there yet.
+        record: takes step 1 of the module, once it is known that the file can be written.
         passphrase: what its receiver opens it with.
         progress: told entries done and entries in all: written, then verified.
 
     Raises:
-        FileExistsError: there is something already.
-        CommandFailed: the clinic is written all the time.
+        CommandFailed: there is something already, or the clinic is written all the time; nothing is left.
         KeyMissing, KeyProviderUnreachable: a key does not open; nothing is left.
         VerificationError: the log is not whole, or what was written is not; nothing is left.
         NotStored: the database cannot be read.
     """
-    part = to.with_name(f"{to.name}.part")
-    if to.exists():
-        raise FileExistsError(to)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".leaving-", dir=to.parent) as home:
-            with _signed_tables(settings) as tables:
-                about = _write(settings, tables, part, Path(home), passphrase, progress)
-            _verify(part, passphrase, progress)
-        # A link, unlike a rename, never takes the place of a file that came meanwhile.
-        os.link(part, to)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_folder(to.parent)
+    with whole_file(to) as file, tempfile.TemporaryDirectory(prefix=".leaving-", dir=to.absolute().parent) as home:
+        record()
+        with _signed_tables(settings) as tables:
+            about = _write(settings, tables, file, Path(home), passphrase, progress)
+        _verify(to.with_name(to.name + PARTIAL), passphrase, progress)
     return {
         name: getattr(about, name) for name in ("deployment", "fingerprint", "made_at", "entries", "events", "keys")
     }
@@ -167,13 +160,11 @@ class _States:
             self._tile = []
 
 
-def _write(settings: Settings, tables: Tables, part: Path, home: Path, passphrase: bytes, progress: Progress) -> About:
+def _write(
+    settings: Settings, tables: Tables, file: IO[bytes], home: Path, passphrase: bytes, progress: Progress
+) -> About:
     deployment, made_at = deployment_of(settings.data), datetime.now(UTC)
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with (
-        os.fdopen(descriptor, "wb") as file,
-        _Recorded(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
-    ):
+    with _Recorded(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         archive.digests = {}
         # [3] the log and what goes with it
         states = _States(archive)
@@ -201,9 +192,7 @@ def _write(settings: Settings, tables: Tables, part: Path, home: Path, passphras
         told = msgspec.json.format(msgspec.json.encode(about), indent=1)
         archive.add(ABOUT, told)
         archive.add(PROOF, prove(told, provider))
-        archive.close()
-        file.flush()
-        os.fsync(descriptor)
+    file.flush()
     return about
 
 
@@ -215,15 +204,17 @@ def _take_keys(settings: Settings, deployment: UUID, home: Path, passphrase: byt
     return provider, hand_over(home / KEYRING, deployment, open_provider(settings), provider)
 
 
-def _kept_rows(tables: Tables) -> list[KeptRow]:
+def _kept_rows(tables: Tables) -> Iterator[KeptRow]:
     # What a view keeps is folded anew from the events; nothing that was kept is believed.
     folded = [snapshot.place for snapshot in SNAPSHOTS.values()]
     places = ", ".join("?" * len(folded))
-    query = f"SELECT place, row_id, stream_id, version, state FROM sealed_rows WHERE place NOT IN ({places})"  # noqa: S608 - question marks
-    return [
-        KeptRow(_text(place), _id(row_id), _id(stream), number, state)
-        for place, row_id, stream, number, state in tables.select(query, *folded)
-    ]
+    named = f"SELECT place, row_id FROM sealed_rows WHERE place NOT IN ({places})"  # noqa: S608 - question marks
+    one = "SELECT stream_id, version, state FROM sealed_rows WHERE place = ? AND row_id = ?"
+    # One by one, since a former clinic's bundle may be large.
+    for place, row_id in tables.select(named, *folded):
+        name = _text(place)
+        for stream, number, state in tables.select(one, name, row_id):
+            yield KeptRow(name, _id(row_id), _id(stream), number, state)
 
 
 def _kept_requests(tables: Tables) -> Iterator[KeptRequest]:
@@ -238,10 +229,15 @@ def _kept_requests(tables: Tables) -> Iterator[KeptRequest]:
 
 
 def _write_in_parts(archive: _Recorded, folder: str, rows: Iterable[KeptRow] | Iterable[KeptRequest]) -> int:
-    count, left = 0, iter(rows)
-    while part := list(islice(left, ROWS_AT_ONCE)):
-        archive.add(f"{folder}/{count // ROWS_AT_ONCE}", msgspec.json.encode(part))
-        count += len(part)
+    count, number, part, size = 0, 0, list[KeptRow | KeptRequest](), 0
+    for row in rows:
+        part.append(row)
+        count, size = count + 1, size + len(row.state if isinstance(row, KeptRow) else row.events)
+        if len(part) == ROWS_AT_ONCE or size >= ROWS_BYTES:
+            archive.add(f"{folder}/{number}", msgspec.json.encode(part))
+            number, part, size = number + 1, [], 0
+    if part:
+        archive.add(f"{folder}/{number}", msgspec.json.encode(part))
     return count
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 WHOLE_LOGS = "verify.py"
-PARTS = ("record_bundle.py", "record_pages.py", "record_log.py", "verify_record.py")
+PARTS = ("record_bundle.py", "record_pages.py", "record_fhir.py", "record_log.py", "verify_record.py")
 """In this order: each needs only those before it."""
 COMMENT = (
     "# This file is put together from the sources of Wellkept: it has everything that the check of one record needs.\n"

@@ -68,7 +68,7 @@ class Turn:
 
 
 class ProvedLog:
-    """The part of the log that the bundle proves: steps 2 to 5 and 12.
+    """The part of the log that the bundle proves: steps 2 to 5 and 13.
 
     Attributes:
         checkpoint: the signed note that covers the release.
@@ -161,7 +161,7 @@ class ProvedLog:
         return next((turn for turn in reversed(self.turns) if turn.index < size), self.turns[0])
 
     def judge(self, kept: Checkpoint) -> None:
-        """Compare a checkpoint that the caller kept: step 12.
+        """Compare a checkpoint that the caller kept: step 13.
 
         Raises:
             Forked: it is of another history.

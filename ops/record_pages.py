@@ -86,11 +86,11 @@ def _is_ambiguous(tag: str, held: str) -> bool:
 
 
 def _marks(attributes: str | None, name: str) -> dict[str, str]:
-    pairs = [(each[1], html.unescape(each[2] or "")) for each in ATTRIBUTE.finditer(attributes or "")]
+    pairs = ATTRIBUTE.findall(attributes or "")
     marks = dict(pairs)
     if len(marks) != len(pairs):
         raise MalformedRecord(f"{name} has an element with an attribute twice.")
-    marks = {key: value for key, value in marks.items() if key in (EVENT_MARK, PLACE_MARK, EXACT_MARK)}
+    marks = {key: html.unescape(marks[key]) for key in (EVENT_MARK, PLACE_MARK, EXACT_MARK) if key in marks}
     if marks and not {EVENT_MARK, PLACE_MARK} <= marks.keys():
         raise MalformedRecord(f"{name} has an element that is marked by half.")
     return marks
@@ -148,7 +148,11 @@ def verify_page(data: bytes, name: str, events: Mapping[int, Event]) -> None:
         if event is None:
             raise FilesDisagree(f"{name}: it repeats an event {version} that the record does not show.")
         text = event.texts.get(place)
-        wrong = value_at(event, place) != exact if text is None else exact != text or shown != visible(text)
+        wrong = (
+            value_at(event, place) != exact
+            if text is None
+            else exact != text or (shown != text and shown != visible(text))
+        )
         if wrong:
             what = f"the text of entry {event.index} ({place}) is not what the record holds"
             raise FilesDisagree(f"{name}: {what}.", event.index)

@@ -20,9 +20,10 @@ The plan; each step is tagged with its number where it is taken:
     the entry's and the header's; the segments open the content root.
  8. Readings: dense versions of one stream of readings below the place, each naming the leaf before it.
  9. Heads: at the last epoch there were as many events and readings as are shown below it.
-10. Page: what it repeats of the record is the record's, and every free text that is shown stands in it.
-11. Release: an entry of the client's at or above the place, whose text names the digest of this very manifest.
-12. Outside: each checkpoint that the caller kept is one of this log's, as far as the two can be compared.
+10. Page: what it repeats of the record is the record's, and every segment that is shown stands in it.
+11. FHIR: the free texts in it are the record's, and every one that is shown stands in it once.
+12. Release: an entry of the client's at or above the place, whose text names the digest of this very manifest.
+13. Outside: each checkpoint that the caller kept is one of this log's, as far as the two can be compared.
 
 A check fails by raising a leaf of `VerificationError`; it names the entry that is at fault, or the file.
 
@@ -68,6 +69,7 @@ from ops.record_bundle import (
     shaped,
     shared_root,
 )
+from ops.record_fhir import verify_fhir
 from ops.record_log import ProvedLog
 from ops.record_pages import verify_page
 from ops.verify import (
@@ -92,6 +94,7 @@ from ops.verify import (
     read_outside,
     render,
     render_json,
+    strict_json,
 )
 
 RELEASED = "disclosure.made"
@@ -136,13 +139,17 @@ class RecordVerifier:
         client = from_id(record["client_id"], "record.json")
         self.at = record["at"]
         events, chain = self._events(record, log, client)
-        readings = self._readings(record, log, client)
+        readings = self._readings(record, log)
         self._left_out(record, events)
         self._heads(files, log, (chain, readings))
+        shown = {version: told.event for version, told in events.items()}
         # [10] the page
-        verify_page(
-            files.read("record.html"), "record.html", {version: event for version, (event, _) in events.items()}
-        )
+        verify_page(files.read("record.html"), "record.html", shown)
+        # [11] FHIR
+        try:
+            verify_fhir(strict_json(files.read("fhir.json")), "fhir.json", shown)
+        except ValueError as error:
+            raise MalformedRecord(f"fhir.json cannot be read: {error}.") from error
         release = self._release(files, log, client, chain)
         # [5] nothing else was slipped in among the entries
         wanted = {turn.index for turn in log.turns} | {each.index for each in (*chain, *readings)} | {release.index}
@@ -152,7 +159,7 @@ class RecordVerifier:
         known = (entry.at_us for entry in log.entries.values() if entry.index < self.at)
         if not max(known) <= as_of <= release.at_us:
             raise FilesDisagree("record.json says that it is of another time than its entries are.")
-        # [12] outside
+        # [13] outside
         for kept in self._policy.outside:
             log.judge(kept)
             self.counts["outside"] += 1
@@ -183,14 +190,12 @@ class RecordVerifier:
             raise Incomplete("record.json holds no event.")
         return events, chain
 
-    def _readings(self, record: dict[str, Any], log: ProvedLog, client: bytes) -> list[Entry]:
+    def _readings(self, record: dict[str, Any], log: ProvedLog) -> list[Entry]:
         chain: list[Entry] = []
         for told in record["readings"]:
             told = shaped(told, READING, "A reading of record.json")
             # [8] in its place, all of one stream
             first = log.entries.get(told["index"]) if not chain else chain[0]
-            if first is not None and first.stream == client:
-                raise WrongPlace(f"Entry {first.index} is an event of the record, not a reading.", first.index)
             self._next(log, told, chain, None if first is None else first.stream, ACCESS)
         self.counts["readings"] = len(chain)
         if not chain:
@@ -265,7 +270,7 @@ class RecordVerifier:
         told = files.document("proof/release.json", RELEASE)
         index = told["index"]
         entry = log.entries.get(index)
-        # [11] an event of this client at or above the place
+        # [12] an event of this client at or above the place
         if entry is None:
             raise Incomplete("The release is not in proof/log.json.")
         if (entry.kind, entry.stream) != (EVENT, client) or index < self.at or entry.version <= len(chain):
@@ -274,7 +279,7 @@ class RecordVerifier:
         header = event.header or {}
         if header.get("topic") != RELEASED:
             raise WrongRelease(f"Entry {index} is no release.", index)
-        # [11] of this very manifest
+        # [12] of this very manifest
         if header.get("manifest_sha256") != files.digest("manifest.json")[1]:
             raise WrongRelease(
                 f"The release of entry {index} is of other files: this bundle was altered after it.", index

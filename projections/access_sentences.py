@@ -57,6 +57,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
     "disclosure.record": ("record a disclosure", "recorded a disclosure"),
     "disclosure.error": ("mark a disclosure as entered in error", "marked a disclosure as entered in error"),
+    "record.import": ("import the record", "imported the record"),
     "export.release": ("release an export of the record", "released an export of the record"),
     "legal_hold.place": ("place a legal hold", "placed a legal hold"),
     "legal_hold.lift": ("lift a legal hold", "lifted a legal hold"),

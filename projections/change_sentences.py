@@ -37,6 +37,7 @@ CHANGES: dict[str, str] = {
     "erasure.purged": "purged what was left of an erased record",
     "token.issued": "issued a sign-in token to {person}",
     "token.revoked": "took back a sign-in token of {person}",
+    "staff.named_elsewhere": "took over names of people of another clinic",
     "care_team.member_added": "put {person} into the client's care team, {detail}",
     "care_team.member_removed": "took {person} out of the client's care team",
     "clinic.founded": "founded the clinic",

@@ -54,6 +54,7 @@ FOR_CLIENT: dict[str, tuple[str, str]] = {
     "note.error": ("mark a note as entered in error", "marked a note as entered in error"),
     "disclosure.record": ("record what was told about you elsewhere", "recorded what was told about you elsewhere"),
     "disclosure.error": ("mark a disclosure as entered in error", "marked a disclosure as entered in error"),
+    "record.import": ("take over your record from another clinic", "took over your record from another clinic"),
     "export.release": ("give a copy of your record away", "gave a copy of your record"),
     "legal_hold.place": ("keep your record from being erased", "kept your record from being erased"),
     "legal_hold.lift": (

@@ -39,6 +39,7 @@ from records.clinic import EVENTS as CLINIC_EVENTS
 from records.emergency import EVENTS as EMERGENCY_EVENTS
 from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
+from records.imports import EVENTS as IMPORT_EVENTS
 from records.reviews import EVENTS as REVIEW_EVENTS
 from records.second_factor import EVENTS as SECOND_FACTOR_EVENTS
 from records.spot_checks import EVENTS as SPOT_CHECK_EVENTS
@@ -74,6 +75,7 @@ IGNORED: tuple[type[Event], ...] = (
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
     *ERASURE_EVENTS,
+    *IMPORT_EVENTS,
 )
 
 PLACE = "view:client"

@@ -32,6 +32,7 @@ from records.episodes import EpisodeClosed, EpisodeOpened, EpisodePhaseSet, Epis
 from records.erasure import EVENTS as ERASURE_EVENTS
 from records.event import Event, Recorded
 from records.goals import EVENTS as GOAL_EVENTS
+from records.imports import EVENTS as IMPORT_EVENTS
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 from records.registration import ClientIdentityChanged, ClientRegistered
 from records.reviews import EVENTS as REVIEW_EVENTS
@@ -240,6 +241,7 @@ IGNORED: tuple[type[Event], ...] = (
     *CLINIC_EVENTS,
     *SPOT_CHECK_EVENTS,
     *ERASURE_EVENTS,
+    *IMPORT_EVENTS,
 )
 
 

@@ -95,6 +95,7 @@ class ClinicRecord(msgspec.Struct):
         draws: every draw of spot checks by its id, in the order in which they were made.
         erasures: every erasure by its id, in the order in which they were requested.
         erased: client → the erasure that closed the record, from its approval on.
+        former_staff: id → name of people of other clinics, whose entries came with imported records.
     """
 
     version: int = 0
@@ -103,6 +104,7 @@ class ClinicRecord(msgspec.Struct):
     draws: Mapping[UUID, DrawState] = msgspec.field(default_factory=dict)
     erasures: Mapping[UUID, ErasureState] = msgspec.field(default_factory=dict)
     erased: Mapping[UUID, UUID] = msgspec.field(default_factory=dict)
+    former_staff: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def drawn_upto(self) -> int:

@@ -130,4 +130,5 @@ class Directory:
 
     def name_of(self, staff_id: str) -> str:
         """Return the name that reports show for an actor id; operators and clients are shown by their id."""
-        return self._names.get(staff_id, staff_id)
+        known = self._names.get(staff_id)
+        return self.clinic.former_staff.get(staff_id, staff_id) if known is None else known

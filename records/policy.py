@@ -113,6 +113,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
+    "record.import": {Role.RECORDS_CLERK: _ANYONE},
     "export.release": {Role.RECORDS_CLERK: _ANYONE},
     "legal_hold.place": {Role.PRIVACY_OFFICER: _ANYONE},
     "legal_hold.lift": {Role.PRIVACY_OFFICER: _ANYONE},
@@ -202,10 +203,11 @@ OPEN_AFTER_ERASURE = frozenset({"erasure.view", "erasure.certificate", "erasure.
 """What may still be done about a client whose record was erased: see that it was, approve it once more, purge it."""
 
 
-TOLD_WHEN_DONE = frozenset({"legal_hold.place", "legal_hold.lift"})
+TOLD_WHEN_DONE = frozenset({"legal_hold.place", "legal_hold.lift", "record.import"})
 """Changes of a client's record that stand in the audit when they are done, beside the record's own history.
 
-Whoever places and lifts what keeps a record from being erased sees the audit and not the history.
+Whoever places and lifts what keeps a record from being erased sees the audit and not the history; and a record that
+came from elsewhere begins with who brought it.
 """
 
 

@@ -46,6 +46,7 @@ COMMANDS_ONLY = {
     "revoke_token": "wellkept token revoke",
     "enrol_second_factor": "wellkept user totp",
     "note_purge": "wellkept erase purge",
+    "import_record": "wellkept import",
 }
 """Decision without a route → the command that makes it."""
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ops.demo import make_demo
+from records.epoch import format_fingerprint
 from tests.ops.running import free_port, served
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +59,12 @@ def blocks(text: str) -> list[Block]:
 
 
 def run(
-    page: list[Block], folder: Path, address: str, tokens: Mapping[str, str] | None = None, curl: Path | None = None
+    page: list[Block],
+    folder: Path,
+    address: str,
+    tokens: Mapping[str, str] | None = None,
+    curl: Path | None = None,
+    fingerprint: str = "",
 ) -> list[str]:
     """Run all commands of a page in one shell; return what each block put out.
 
@@ -68,9 +74,11 @@ def run(
         address: host and port in the place of those that the page names.
         tokens: sign-in tokens by role, for a page that wants some.
         curl: what stands in for curl; None for the one that is installed.
+        fingerprint: of the log's genesis, for a page that wants it.
     """
     script = "".join(f"{block.commands}printf '{MARK}'\n" for block in page).replace(ADDRESS, address)
     script = TOKEN.sub(lambda found: f"{found[1]}={(tokens or {})[found[1].lower()]}", script)
+    script = script.replace('FINGERPRINT="…"', f'FINGERPRINT="{fingerprint}"')
     with tempfile.TemporaryDirectory() as tools:
         put_out = _shell(script, folder, _environment(Path(tools), curl))
     return put_out.replace(str(folder.resolve()), HOME).split(MARK)[:-1]
@@ -105,6 +113,8 @@ def settled(text: str, page: list[Block]) -> str:
 
 def _environment(tools: Path, curl: Path | None) -> dict[str, str]:
     _tool(tools / "wellkept", f'"{sys.executable}" -c "from ops.cli import main; main()"')
+    # The page's python3 is any that has `cryptography`, which this one has.
+    _tool(tools / "python3", f'"{sys.executable}"')
     if curl is not None:
         _tool(tools / "curl", f'"{sys.executable}" "{curl}"')
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WELLKEPT_")}
@@ -134,9 +144,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         demo = make_demo(folder / "demo")
+        fingerprint = format_fingerprint(demo.founded.fingerprint)
         with served(folder / "demo") as service:
             page = README.read_text()
-            answers = run(blocks(page), folder, service.url.removeprefix("http://"), demo.tokens)
+            answers = run(
+                blocks(page), folder, service.url.removeprefix("http://"), demo.tokens, fingerprint=fingerprint
+            )
             README.write_text(_answered(page, answers))
         (folder / "tutorial").mkdir()
         page = TUTORIAL.read_text()

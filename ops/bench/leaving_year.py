@@ -53,7 +53,7 @@ def measure(bench: Bench) -> Iterator[Measured]:
     for number in range(1 if bench.quick else TURNS):
         began = time.perf_counter()
         file = home / f"file-{number}"
-        leave(_settings(data), file, _PASSPHRASE, _quiet)
+        leave(_settings(data), file, lambda: None, _PASSPHRASE, _quiet)
         left = time.perf_counter()
         to = home / f"new-{number}"
         moved = move_in(_settings(to), file, _PASSPHRASE, Asked(None, (), None, None), _quiet)

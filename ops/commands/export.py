@@ -3,14 +3,18 @@
 Source: CONTRACT; AUDIT E1 (one client, any time, by a limited set of users, no developer's help).
 
 - The records clerk whose token acts releases it; the release is a disclosure, and the client is told of it.
-- The file is new, 0600, and whole or not there.
-- With `--all` the whole clinic leaves in one file, sealed under a passphrase, for `wellkept move-in` elsewhere
-  (`ops.leaving`).
+- The file is new, 0600, and whole or not there. Whether it can be written and locked is known before anything is
+  released.
+- Locked on demand: for a public key of age, or by a passphrase; a passphrase comes from a file or the terminal.
+- With `--all` the whole clinic leaves in one file, for `wellkept move-in` elsewhere (`ops.leaving`).
+- `--paper` gives a person the PDF alone, locked by a passphrase. It shows the record and proves nothing.
 """
 
 from __future__ import annotations
 
-import os
+import io
+import sys
+import zipfile
 from base64 import b64decode
 from pathlib import Path
 from uuid import UUID
@@ -20,23 +24,24 @@ from click.core import ParameterSource
 
 from ops.desk import perform
 from ops.exits import CommandFailed, Exit
+from ops.protection import Lock, lock_by, lock_for, protect_pdf, read_passphrase
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
+from ops.whole_file import whole_file
 from records.disclosures import BASES, RECIPIENTS
 
 
 @click.command("export")
 @data_option
 @click.argument("client", required=False, type=click.UUID)
-@click.option("--all", "everything", is_flag=True, help="The whole clinic, in place of one client's record.")
-@click.option(
-    "--phrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --all: a file with the passphrase that its receiver opens it with.",
-)
+@click.option("--all", "everything", is_flag=True, help="The whole clinic in one file, locked by a passphrase.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The zip to write; a new file.")
 @click.option("--at", type=click.IntRange(min=1), help="As it was below this index of the log; by default now.")
 @click.option("--pdf", is_flag=True, help="With record.pdf, to print.")
+@click.option("--paper", is_flag=True, help="Only record.pdf, locked by a passphrase.")
+@click.option("--age", metavar="RECIPIENT", help="Lock the file for this public key of age.")
+@click.option("--lock", is_flag=True, help="Lock the file by a passphrase, as age does.")
+@click.option("--lock-with", type=click.Path(path_type=Path), help="File with the passphrase; else it is asked for.")
 @click.option("--recipient-kind", type=click.Choice(RECIPIENTS), default="client", show_default=True)
 @click.option("--recipient", default="The client", show_default=True, help="Who gets it.")
 @click.option("--recipient-address", help="Where they get it.")
@@ -55,63 +60,76 @@ def command(
     /,
     client: UUID | None,
     everything: bool,
-    phrase_file: Path | None,
     output: Path,
+    paper: bool,
+    age: str | None,
+    lock: bool,
+    lock_with: Path | None,
     as_json: bool,
     **told: object,
 ) -> None:
     """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier; or --all."""
-    if output.exists():
-        raise CommandFailed(Exit.USAGE, f"{output} is there already")
     if everything:
-        said = [name for name in ("client", *told) if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-        if said or phrase_file is None:
-            raise click.UsageError("--all takes --output and --phrase-file, and nothing of a single record.")
-        _leave(settings, output, phrase_file, as_json)
+        said = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if odd := sorted(set(said) - {"everything", "output", "lock_with", "as_json"}):
+            raise click.UsageError(f"--all is the whole clinic: leave {', '.join(odd)} out.")
+        _leave(settings, output, lock_with, as_json)
         return
-    if client is None or phrase_file is not None:
-        raise click.UsageError("Name one client; --phrase-file goes with --all.")
+    if client is None:
+        raise click.UsageError("Name a client, or --all.")
+    locked = _lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
-    made = perform(settings, "export.record", {"client": str(client), **asked})
-    bundle = b64decode(made.pop("bundle"))
-    write_new(output, bundle)
-    put(made | {"bundle": str(output.absolute())}, as_json, str(output))
+    asked["pdf"] = asked["pdf"] or paper
+    with whole_file(output) as file:
+        made = perform(settings, "export.record", {"client": str(client), **asked})
+        bundle = b64decode(made.pop("bundle"))
+        file.write(locked(_paper_of(bundle) if paper else bundle))
+    put(made | {"file": str(output.absolute())}, as_json, str(output))
     say(f"{made['events']} entries of the record and {made['readings']} readings, {made['left_out']} parts left out.")
-    say("The release is recorded. Whoever gets it unpacks it and runs: python verify.py --genesis FINGERPRINT")
+    say("The release is recorded.")
+    if not paper:
+        say("Whoever gets it unpacks it and runs: python verify.py --genesis FINGERPRINT")
 
 
-def _leave(settings: Settings, output: Path, phrase_file: Path, as_json: bool) -> None:
-    from ops.clinic_file import passphrase_in
+def _leave(settings: Settings, output: Path, lock_with: Path | None, as_json: bool) -> None:
     from ops.leaving import leave
     from ops.verify import VerificationError
 
-    passphrase = passphrase_in(phrase_file)
-    perform(settings, "export.clinic", {})
+    passphrase = _new_passphrase(lock_with)
     try:
         with progress_bar("leaving") as progress:
-            made = leave(settings, output, passphrase, progress)
+            made = leave(
+                settings, output, lambda: perform(settings, "export.clinic", {}), passphrase.encode(), progress
+            )
     except VerificationError as error:
         raise CommandFailed(Exit.INTEGRITY, f"nothing was exported: {error}") from error
     put(made | {"file": str(output.absolute())}, as_json, f"{made['entries']} entries, {made['keys']} keys in {output}")
     say("Give the passphrase on another way than the file: together they are the whole clinic.")
-    say("Whoever gets them runs: wellkept move-in FILE DATA --phrase-file … --genesis FINGERPRINT")
+    say("Whoever gets them runs: wellkept move-in FILE DATA --genesis FINGERPRINT")
     say("Two installations never go on with one log: once the other is declared, stop this one for good.")
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a new file, 0600; a crash leaves a file beside it with the ending `.part`, and never a part of it.
+def _lock(age: str | None, by_passphrase: bool, file: Path | None, *, paper: bool) -> Lock:
+    """Return what locks the file; nothing does where nobody asked for it."""
+    if age is not None and by_passphrase:
+        raise CommandFailed(Exit.USAGE, "name a key of age or a passphrase, not both; --paper takes a passphrase")
+    if age is not None:
+        return lock_for(age)
+    if not by_passphrase:
+        return lambda content: content
+    passphrase = _new_passphrase(file)
+    return (lambda content: protect_pdf(content, passphrase)) if paper else lock_by(passphrase)
 
-    Raises:
-        CommandFailed: there is one already, or it cannot be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, never takes the place of a file that came meanwhile.
-        os.link(part, path)
-        part.unlink()
-    except OSError as error:
-        raise CommandFailed(Exit.FAILED, f"{path} cannot be written: {error.strerror}") from error
+
+def _new_passphrase(file: Path | None) -> str:
+    asks = (lambda: _asked("Passphrase")) if sys.stdin.isatty() else None
+    return read_passphrase(file, asks, new=True)
+
+
+def _asked(prompt: str) -> str:
+    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _paper_of(bundle: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        return archive.read("record.pdf")

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from ops.exits import CommandFailed, Exit
+from ops.protection import read_passphrase
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 
@@ -21,10 +23,9 @@ from ops.terminal import data_option, json_option, pass_settings, progress_bar, 
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("to", metavar="[DATA]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--phrase-file",
-    required=True,
+    "--lock-with",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with the passphrase that the file was sealed under.",
+    help="File with the passphrase that FILE is locked by; else it is asked for.",
 )
 @click.option("--genesis", help="The fingerprint that stands on the clinic's forms.")
 @click.option(
@@ -45,7 +46,7 @@ def command(
     settings: Settings,
     file: Path,
     to: Path | None,
-    phrase_file: Path,
+    lock_with: Path | None,
     genesis: str | None,
     checkpoints: tuple[Path, ...],
     certificates: Path | None,
@@ -53,14 +54,14 @@ def command(
 ) -> None:
     """Make a clinic in DATA (or --data), a new or empty directory, of the FILE that it left another place with."""
     from ops.backup_verify import asked_of
-    from ops.clinic_file import passphrase_in
     from ops.moving_in import move_in
     from ops.verify import VerificationError
 
     if to is None and settings.source("DATA") == "default":
         raise click.UsageError("Say where to: DATA, or --data.")
     own = settings if to is None else settings.option("DATA", to)
-    passphrase = passphrase_in(phrase_file)
+    asks = (lambda: str(click.prompt("Passphrase", hide_input=True, err=True))) if sys.stdin.isatty() else None
+    passphrase = read_passphrase(lock_with, asks, new=False).encode()
     try:
         # Its keys are opened by the passphrase, and never by what this installation has.
         asked = asked_of(own, file, genesis, checkpoints)._replace(key_file=None, passphrase=None, keeper=None)

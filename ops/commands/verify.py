@@ -1,4 +1,4 @@
-"""`wellkept verify`: whether a log is whole: this clinic's, while it is served, a bundle's, offline, or a backup's.
+"""`wellkept verify`: whether a log is whole (this clinic's, a bundle's, a backup's), or the export of a record.
 
 Source: CRYPTO 4; CONTRACT (command line).
 
@@ -7,6 +7,7 @@ Source: CRYPTO 4; CONTRACT (command line).
 - A folder with `backup.json` is a backup: its files, log, keys and views are verified where they lie. The root key is
   the one of the settings. Without a fingerprint it is held to this machine's signer, where it is of the same clinic.
 - A whole clinic's file (`wellkept export --all`) is a bundle in which no sealed content may be missing.
+- A folder or zip with `manifest.json` is the export of a record: it is verified as its own `verify.py` does.
 - Where the settings name an anchor, its newest checkpoint counts as one kept outside.
 - The answer is one sentence, the first bad index where there is one, and counts; with --json one line for programs.
 """
@@ -14,6 +15,7 @@ Source: CRYPTO 4; CONTRACT (command line).
 from __future__ import annotations
 
 import time
+import zipfile
 from pathlib import Path
 from uuid import UUID
 
@@ -25,6 +27,7 @@ from ops.backup_files import is_backup, keyring_beside
 from ops.clinic_file import ClinicFile, is_clinic_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
+from ops.verify_record import verify_record
 
 
 class _Parsed(click.ParamType[object]):
@@ -87,7 +90,7 @@ def command(
     require_anchor: bool,
     as_json: bool,
 ) -> None:
-    """Verify this clinic's log, or BUNDLE (a folder or a zip) offline, or a backup. Ends with 3 where it is wrong."""
+    """Verify this clinic's log, or BUNDLE (a log, an export or a backup) offline. Ends with 3 where it is wrong."""
     if bundle is not None and client is not None:
         raise click.UsageError("--client needs the clinic's keys; it does not go with a bundle.")
     if report is not None and client is None:
@@ -100,6 +103,8 @@ def command(
         raise click.UsageError("--keyring goes with a backup.")
     elif bundle is not None and is_clinic_file(bundle):
         found = _clinic_file(policy, bundle, checkpoints)
+    elif bundle is not None and _is_record(bundle):
+        found = _record(policy, bundle, checkpoints)
     elif bundle is not None:
         found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
@@ -112,6 +117,24 @@ def _clinic_file(policy: verify.Policy, path: Path, checkpoints: tuple[Path, ...
     """Verify a whole clinic's file as the bundle that it is, states and all; its keys are its receiver's matter."""
     try:
         return verify.verify(ClinicFile(path), policy._replace(outside=verify.read_outside(checkpoints)))
+    except verify.VerificationError as error:
+        return verify.failed(error)
+
+
+def _is_record(path: Path) -> bool:
+    """Say whether a bundle is the export of a record; whether it is a sound one is told by what verifies it."""
+    if path.is_dir():
+        return (path / "manifest.json").is_file()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "manifest.json" in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
+
+
+def _record(policy: verify.Policy, bundle: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
+    try:
+        return verify_record(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
     except verify.VerificationError as error:
         return verify.failed(error)
 

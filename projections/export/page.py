@@ -19,25 +19,26 @@ What the page holds of the record, precisely, for whoever compares both:
 - All that is not ours is escaped, and stands in a block of its own direction, so that no mark in it reorders the page.
 - The same document gives the same bytes. With scripts off everything but the check is there.
 
-The check is `page_check.js`; how it looks is `page.css`.
+The check is `page_check.js`, its form `page_form.js`; how the page looks is `page.css`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
-from functools import cache
-from html import escape
+from functools import cache, lru_cache
 from pathlib import Path
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown, Withheld
 from projections.export.presented import Entry, Line, Presented, Section
 from projections.export.presenting_history import is_header
-from projections.export.presenting_words import is_technical
+from projections.export.presenting_words import NAMES, is_technical
 
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_MARKUP = re.compile("[&<>\"']")
 _CHECK_TITLE = "Check this record"
 _STORED_TITLE = "As it is stored"
 
@@ -49,7 +50,7 @@ def to_html(presented: Presented, record: ExportedRecord) -> bytes:
         presented: what people read.
         record: what it was made from: the headers as they are stored, and what the check needs.
     """
-    style, script = _asset("page.css"), _asset("page_check.js")
+    style, script = _asset("page.css"), _asset("page_check.js") + _asset("page_form.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -80,7 +81,15 @@ def to_html(presented: Presented, record: ExportedRecord) -> bytes:
 
 def visible(text: str) -> str:
     """Return a text as an HTML parser keeps it: line ends as line feeds, U+FFFD for what no page may hold."""
+    if text.isprintable():
+        return text
     return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def escape(text: str) -> str:
+    """Return a text as markup that shows it, for text and attributes."""
+    # Most texts hold nothing to escape, and a page of a long record has tens of thousands.
+    return text if _MARKUP.search(text) is None else html.escape(text)
 
 
 @cache
@@ -95,6 +104,12 @@ def _digest(text: str) -> str:
 def _ours(text: str) -> str:
     """Return words that nobody compares, for text and attributes."""
     return escape(visible(text))
+
+
+@lru_cache(maxsize=NAMES)
+def _label(label: str) -> str:
+    """Return a label, which is the name of a field and never what it holds."""
+    return _ours(label)
 
 
 # --- the parts
@@ -144,7 +159,7 @@ def _lines(entry: Entry, lines: list[Line]) -> str:
         is_open = bool(line.label)
         content = _content(entry.version, line)
         parts.append(
-            f"<div><dt>{_ours(line.label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n"
+            f"<div><dt>{_label(line.label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n"
         )
     return "".join(parts) + ("</dl>\n" if is_open else "")
 

@@ -7,7 +7,7 @@
  * - What is compared is taken from the page's own elements, never from a second copy.
  * - Every step throws where it finds a difference, and the answer is made after the last one: nothing succeeds early.
  * - Without the fingerprint of the clinic's papers nothing is said to be the clinic's: anyone can make a log.
- * - It neither fetches nor stores anything.
+ * - It neither fetches nor stores anything, and knows no page: `page_form.js` gives it the page's elements.
  *
  * It does not check the epochs' keys, post-quantum signatures, whether events were kept back, or who looked: verify.py
  * does. Words that are not of the record (headings, summaries, a date told in the clinic's zone) are compared by nobody.
@@ -403,8 +403,8 @@ const wellkeptCheck = (() => {
   const ONLY_VERIFY = [
     "Only verify.py checks the keys of each epoch, the post-quantum signatures, that no entry was kept back, who looked, " +
       "and the other files of this folder.",
-    "Headings, summaries, and dates and codes that are told in words are not compared. Under each entry of the history " +
-      "and in \u201cAs it is stored\u201d stands what was.",
+    "Headings, summaries, and dates and codes that are told in words are not compared; \u201cAs it is stored\u201d has " +
+      "them to the letter.",
   ];
 
   function pageWords(found) {
@@ -447,67 +447,6 @@ const wellkeptCheck = (() => {
     }
   }
 
-  // --- the page
-
-  function elementsOf(root) {
-    return Array.from(root.querySelectorAll("[data-event], [data-place], [data-exact]"), (one) => ({
-      version: one.getAttribute("data-event") || "", place: one.getAttribute("data-place") || "",
-      exact: one.getAttribute("data-exact"), text: one.textContent, nested: one.children.length > 0,
-    }));
-  }
-
-  function show(root, { state, title, words }) {
-    const place = root.getElementById("check-answer"), heading = root.createElement("h3"), list = root.createElement("ul");
-    heading.textContent = title;
-    for (const text of words) {
-      const item = root.createElement("li");
-      item.textContent = text;
-      list.append(item);
-    }
-    place.setAttribute("data-state", state);
-    place.replaceChildren(heading, list);
-  }
-
-  async function picked(root, name) {
-    const file = root.getElementById(`check-${name}`).files[0];
-    return file === undefined ? null : new Uint8Array(await file.arrayBuffer());
-  }
-
-  /** Check with what the reader picked; a change during a check makes the older answer void. */
-  async function checkPicked(root, held, latest) {
-    const mine = ++latest.run;
-    const [log, checkpoint, genesis] = await Promise.all(["log", "checkpoint", "genesis"].map((name) => picked(root, name)));
-    const given = [log, checkpoint, genesis];
-    let found = null;
-    if (given.some((one) => one === null)) {
-      found = { state: "unreadable", title: "Nothing was compared with the log.", words: ["Please choose all three files."] };
-    } else {
-      const files = { log: new TextDecoder().decode(log), checkpoint, genesis };
-      found = await answer(held, elementsOf(root), files, root.getElementById("check-fingerprint").value);
-    }
-    if (mine === latest.run) show(root, found);
-  }
-
-  async function start(root) {
-    const latest = { run: 0 }, form = root.getElementById("check-form");
-    const held = JSON.parse(root.getElementById("entries").textContent);
-    root.getElementById("check").hidden = false;
-    root.getElementById("to-check").hidden = false;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      show(root, { state: "working", title: "Checking\u2026", words: [] });
-      checkPicked(root, held, latest);
-    });
-    // An answer is about the files it was made from: when one changes, it no longer stands.
-    form.addEventListener("input", () => {
-      latest.run++;
-      show(root, { state: "waiting", title: "Not checked yet.", words: [] });
-    });
-    const first = await answer(held, elementsOf(root));
-    if (latest.run === 0) show(root, first);
-  }
-
-  return { answer, start, visible };
+  return { answer, visible };
 })();
-if (typeof module === "undefined") wellkeptCheck.start(document);
-else module.exports = wellkeptCheck;
+if (typeof module !== "undefined") module.exports = wellkeptCheck;

@@ -56,8 +56,9 @@ def lines_of(record: ExportedRecord, event: ExportedEvent) -> tuple[Line, ...]:
     topic = "" if header is None else str(header.get("topic", ""))
     facts = [] if header is None else [_fact(record, topic, parts, value) for parts, value in _leaves(header)]
     first = sorted((each for each in facts if each.place in _FIRST), key=lambda each: _FIRST.index(each.place or ""))
-    technical = [each for each in facts if is_technical(each.place or "")]
-    others = [each for each in facts if each not in first and each not in technical]
+    further = [each for each in facts if each.place not in _FIRST]
+    technical = [each for each in further if is_technical(each.place or "")]
+    others = [each for each in further if not is_technical(each.place or "")]
     texts = [_free_text(each) for each in event.segments if isinstance(each, Shown) and not is_header(each.path)]
     return (*first, *others, *texts, *technical)
 

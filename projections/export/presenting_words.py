@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,6 +63,7 @@ TOPICS: dict[str, str] = {
     "note.amended": "Note amended",
     "note.addendum_signed": "Addition to a note signed",
     "note.entered_in_error": "Note marked as entered in error",
+    "record.imported": "Record taken over from another clinic",
     "disclosure.made": "Information given to somebody else",
     "disclosure.entered_in_error": "Disclosure marked as entered in error",
     "legal_hold.placed": "Record kept from being erased",
@@ -159,6 +161,8 @@ _TECHNICAL = frozenset(
 _CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+NAMES = 1024
+"""How many names of fields are remembered with what they are called; never what a field holds."""
 UNNAMED = "a member of the clinic's staff, who is not named here"
 
 
@@ -167,11 +171,13 @@ def json_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+@lru_cache(maxsize=NAMES)
 def title_of(topic: str) -> str:
     """Return what happened."""
     return TOPICS.get(topic, _spelled(topic.replace(".", ": ")))
 
 
+@lru_cache(maxsize=NAMES)
 def label_of(parts: tuple[str, ...]) -> str:
     """Return the label of a place; its parts are names, numbers of a list included."""
     own = parts[-1]
@@ -183,6 +189,7 @@ def label_of(parts: tuple[str, ...]) -> str:
     return f"{head}: {label}" if head else label
 
 
+@lru_cache(maxsize=NAMES)
 def is_technical(place: str) -> bool:
     """Say whether a place of the header holds what only programs and clerks need."""
     name = place.rpartition("/")[2]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,7 +132,7 @@ def _document(presented: Presented, created: datetime) -> dict[str, Any]:
         "as_of": f"As of {created:%Y-%m-%d %H:%M} {created.tzname()}",
         "language": language[1].lower(),
         "region": None if language[2] is None else language[2].upper(),
-        "facts": [_line(label, text) for label, text in presented.facts],
+        "facts": _lines(presented.facts),
         "sections": [_section(section) for section in presented.sections],
     }
 
@@ -149,7 +149,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {
         "title": _heading(entry.title),
         "marks": [_heading(mark) for mark in entry.marks],
-        "lines": [_line(line.label, _read(line)) for line in entry.lines],
+        "lines": _lines([(line.label, _read(line)) for line in entry.lines]),
     }
 
 
@@ -157,17 +157,28 @@ def _read(line: Line) -> str:
     return line.text if line.text is not None else line.exact or ""
 
 
-def _line(label: str, text: str) -> dict[str, Any]:
-    """Return a label and its text: beside each other, one after the other, or below each other."""
-    spoken = _paragraphs(text) or [{"text": EMPTY, "rtl": False}]
-    short = len(spoken) == 1 and len(text) <= BESIDE_TEXT_CHARACTERS and "\n" not in spoken[0]["text"]
-    shape = "below"
-    if label and short and not spoken[0]["rtl"]:
-        shape = "beside" if len(label) <= BESIDE_LABEL_CHARACTERS else "after"
-    label = _heading(label) if label else ""
-    if shape == "after" and label[-1].isalnum():
-        label += ":"
-    return {"label": label, "shape": shape, "paragraphs": spoken}
+def _lines(told: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return labels and texts: short ones beside each other, or after each other where a label is long; else below."""
+    spoken = [_paragraphs(text) or [{"text": EMPTY, "rtl": False}] for _, text in told]
+    short = [bool(label) and _is_short(parts) for (label, _), parts in zip(told, spoken, strict=True)]
+    # One way for all short lines of an entry, so that the answers to a questionnaire look alike.
+    column = all(
+        len(label) <= BESIDE_LABEL_CHARACTERS for (label, _), beside in zip(told, short, strict=True) if beside
+    )
+    lines: list[dict[str, Any]] = []
+    for (label, _), parts, beside in zip(told, spoken, short, strict=True):
+        words = _heading(label) if label else ""
+        if beside and not column and words[-1].isalnum():
+            words += ":"
+        shape = "below" if not beside else "beside" if column else "after"
+        lines.append({"label": words, "shape": shape, "paragraphs": parts})
+    return lines
+
+
+def _is_short(parts: list[dict[str, Any]]) -> bool:
+    """Whether a text fits beside its label; one that is read from the right never does."""
+    text = parts[0]["text"]
+    return len(parts) == 1 and len(text) <= BESIDE_TEXT_CHARACTERS and "\n" not in text and not parts[0]["rtl"]
 
 
 def _paragraphs(text: str) -> list[dict[str, Any]]:

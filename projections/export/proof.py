@@ -114,4 +114,5 @@ def _shared_of(hashes: Sequence[bytes], wanted: Any) -> list[bytes]:
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+    # Nothing outside binds these bytes but their meaning, so there is no byte in them that means nothing.
+    return msgspec.json.encode(document)

@@ -19,7 +19,7 @@ PATRQT = {"Purpose-Of-Use": "PATRQT"}
 
 
 def body(served: Served, **more: Any) -> dict[str, Any]:
-    return EXPORT | {"authorised_by": served.clinic.staff[CLERK].id} | more
+    return EXPORT | more
 
 
 def released(served: Served, **more: Any) -> str:
@@ -64,6 +64,7 @@ def test_the_client_is_told_of_the_release(served: Served) -> None:
     page = served.call("GET", served.of("/disclosures"), by=CLERK, headers=PATRQT).json
     assert page is not None
     assert page["items"][0]["recipient"] == "A new therapist"
+    assert page["items"][0]["authorised_by"] == served.clinic.staff[CLERK].id
     report = served.call("GET", served.of("/access-report"), by=CLERK, headers=PATRQT)
     assert "prepared a copy of your record" in report.text
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.ops.written_log import sha
-from tests.ops.written_record import FREE, Files, SmallRecord, plain, with_manifest
+from tests.ops.written_record import FREE, Files, Json, SmallRecord, b64, plain, with_manifest
 
 
 class Defect(NamedTuple):
@@ -243,8 +243,45 @@ def words_of_ours_on_the_page_altered(log: SmallRecord) -> Files:
 
 
 @defect("WrongRelease", 19)
-def fhir_altered(log: SmallRecord) -> Files:
-    return with_manifest(replaced(log.files(), "fhir.json", "collection", "collections"))
+def code_in_fhir_altered(log: SmallRecord) -> Files:
+    return with_manifest(replaced(log.files(), "fhir.json", '"document"', '"collection"'))
+
+
+def in_fhir(leaf: str, index: int | None, edit: Callable[[Any], object], name: str) -> None:
+    def make(log: SmallRecord) -> Files:
+        return with_manifest(edited(log.files(), "fhir.json", lambda told: edit(told["entry"])))
+
+    make.__name__ = name
+    defect(leaf, index)(make)
+
+
+def exact(told: Json) -> Json:
+    found: Json = told["resource"]["_title"]["extension"][0]["valueAttachment"]
+    return found
+
+
+WRONG = {"data": b64(b"Another.")}
+in_fhir("FilesDisagree", 7, lambda told: told[0]["resource"].update(description="No."), "text in fhir altered")
+in_fhir("FilesDisagree", 7, lambda told: told[1]["resource"]["extension"][0]["extension"][0].update(valueString="No."),
+        "part in fhir altered")  # fmt: skip
+in_fhir("FilesDisagree", 10, lambda told: told[2]["resource"]["content"][0]["attachment"].update(WRONG),
+        "attachment in fhir altered")  # fmt: skip
+in_fhir("FilesDisagree", 16, lambda told: exact(told[3]).update(WRONG),
+        "exact text in fhir altered")  # fmt: skip
+in_fhir("FilesDisagree", 10, lambda told: told.pop(2), "text in fhir left out")
+in_fhir("FilesDisagree", None, lambda told: told.append(told[0]), "text in fhir twice")
+in_fhir("MalformedRecord", None, lambda told: told[0]["resource"].pop("description"), "name of a text in fhir alone")
+in_fhir("MalformedRecord", None, lambda told: told[0]["resource"]["_description"]["extension"].append(
+    told[1]["resource"]["extension"][0]["extension"][1]), "text in fhir with two names")  # fmt: skip
+in_fhir("MalformedRecord", None, lambda told: told[1]["resource"]["extension"][0]["extension"].append(
+    {"url": "more", "valueString": "x"}), "part in fhir with two texts")  # fmt: skip
+in_fhir("MalformedRecord", None, lambda told: told[2]["resource"]["content"][0]["attachment"].update(data="?"),
+        "attachment in fhir that is no base64")  # fmt: skip
+
+
+@defect("MalformedRecord")
+def fhir_that_is_no_json(log: SmallRecord) -> Files:
+    return with_manifest(log.files() | {"fhir.json": b"{"})
 
 
 @defect("WrongRelease", 19)

@@ -424,3 +424,50 @@ def checkpoint_over_another_root(log: SmallRecord) -> Files:
     log.other()
     files = log.bundle(log.AT)
     return files | {"proof/checkpoint": log.checkpoint(root=sha(b"?"))}
+
+
+# --- a log that was signed though it does not hold together
+
+
+def grown(log: SmallRecord) -> SmallRecord:
+    log = log.copy()
+    log.other()
+    return log
+
+
+@defect("BrokenChain", 17)
+def reading_that_names_no_entry_before(log: SmallRecord) -> Files:
+    log = log.copy(17)
+    log.heads[log.ann_readings] = (3, bytes(32))
+    log.reading()
+    return log.files()
+
+
+@defect("BrokenChain", 19)
+def release_that_names_no_entry_before(log: SmallRecord) -> Files:
+    log = grown(log)
+    log.heads[log.ann] = (6, bytes(32))
+    return log.bundle(log.AT)
+
+
+@defect("WrongRelease", 19)
+def release_of_a_version_that_is_shown(log: SmallRecord) -> Files:
+    log = grown(log)
+    log.heads[log.ann] = (5, log.heads[log.ann][1])
+    return log.bundle(log.AT)
+
+
+@defect("WrongEpoch", 19)
+def epoch_that_names_no_epoch_before(log: SmallRecord) -> Files:
+    log = grown(log)
+    log.last_turn = bytes(32)
+    log.turn()
+    return log.bundle(log.AT)
+
+
+@defect("WrongEpoch", 19)
+def epoch_with_a_number_left_out(log: SmallRecord) -> Files:
+    log = grown(log)
+    log.epoch = 5
+    log.turn(signer=log.pair(2))
+    return log.bundle(log.AT)

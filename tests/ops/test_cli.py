@@ -57,7 +57,6 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "bundle",
         "backup",
         "restore",
-        "export",
         "move-in",
         "serve",
         "user add",
@@ -100,12 +99,14 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "erase check",
         "erase purge",
         "erase status",
+        "export",
+        "import",
         "user ties",
         "bench",
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 30
+    assert len(COMMANDS) == 31
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -79,13 +79,13 @@ class Left:
         purge(clinic.service, clinic.store, erasure, clinic.request(Role.PRIVACY_OFFICER), lambda _done, _of: None)
 
     def leave(self, to: Path) -> Path:
-        arguments = ("--data", str(self.data), "--phrase-file", str(self.phrase))
+        arguments = ("--data", str(self.data), "--lock-with", str(self.phrase))
         told = data_of(run("export", "--all", "-o", str(to), *arguments, "--json", **self.settings))
         assert told["fingerprint"] == self.fingerprint
         return to
 
     def move(self, file: Path | None = None, *more: str, to: str = "new", **settings: str) -> Any:
-        arguments = (str(file or self.file), str(self.folder / to), "--phrase-file", str(self.phrase), "--json")
+        arguments = (str(file or self.file), str(self.folder / to), "--lock-with", str(self.phrase), "--json")
         return run("move-in", *arguments, "--genesis", self.fingerprint, *more, **settings)
 
     def declare(self, to: str = "new", **settings: str) -> None:
@@ -235,7 +235,7 @@ def test_to_the_other_engine_and_back(left: Left, postgres_server: ThrowawayPost
         check_store(clinic.store)
     # And back, by the same command.
     back = left.folder / "new-back"
-    arguments = ("--data", str(new), "--phrase-file", str(left.phrase), "-o", str(back), "--json")
+    arguments = ("--data", str(new), "--lock-with", str(left.phrase), "-o", str(back), "--json")
     data_of(run("export", "--all", *arguments, **there))
     data_of(left.move(back, to="new2"))
     assert all_views(left, left.folder / "new2") == all_views(left, new, urls[0])
@@ -293,7 +293,7 @@ def test_its_keys_go_to_any_keeper_and_from_there_on(left: Left, kept: KeptKeys)
     assert {user["id"] for user in listed} == {
         each.id for role, each in left.staff.items() if role is not Role.OPERATOR
     }
-    arguments = ("--data", str(new), "--phrase-file", str(left.phrase), "-o", str(onward), "--json")
+    arguments = ("--data", str(new), "--lock-with", str(left.phrase), "-o", str(onward), "--json")
     data_of(run("export", "--all", *arguments, **there))
     data_of(left.move(onward, to="new2"))
     views = all_views(left, left.folder / "new2")
@@ -412,7 +412,7 @@ def test_a_newer_format_is_said_to_be_one(left: Left, tmp_path: Path) -> None:
 
 
 def test_another_fingerprint_is_refused(left: Left) -> None:
-    arguments = ("--phrase-file", str(left.phrase), "--genesis", "0" * 64)
+    arguments = ("--lock-with", str(left.phrase), "--genesis", "0" * 64)
     result = run("move-in", str(left.file), str(left.folder / "new"), *arguments)
     assert (result.exit_code, (left.folder / "new").exists()) == (3, False)
 
@@ -423,12 +423,12 @@ def test_another_fingerprint_is_refused(left: Left) -> None:
 def test_another_passphrase_opens_nothing(left: Left, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text(PHRASE + "!")
-    result = run("move-in", str(left.file), str(left.folder / "new"), "--phrase-file", str(wrong))
+    result = run("move-in", str(left.file), str(left.folder / "new"), "--lock-with", str(wrong))
     assert (result.exit_code, (left.folder / "new").exists()) == (6, False)
     wrong.write_text("short")
-    arguments = ("--data", str(left.data), "-o", str(tmp_path / "file"), "--phrase-file", str(wrong))
+    arguments = ("--data", str(left.data), "-o", str(tmp_path / "file"), "--lock-with", str(wrong))
     result = run("export", "--all", *arguments)
-    assert (result.exit_code, "at least 15" in result.stderr, (tmp_path / "file").exists()) == (2, True, False)
+    assert (result.exit_code, "has at least" in result.stderr, (tmp_path / "file").exists()) == (2, True, False)
 
 
 @pytest.mark.parametrize("taken", ["new/letter", "new.keys/letter", "new.keys/root.key"])
@@ -443,17 +443,17 @@ def test_a_place_that_holds_something_is_refused(left: Left, taken: str) -> None
 
 def test_what_is_said_of_one_record_does_not_go_with_all(left: Left, tmp_path: Path) -> None:
     to, data = str(tmp_path / "file"), str(left.data)
-    phrase = ("--phrase-file", str(left.phrase))
+    phrase = ("--lock-with", str(left.phrase))
     for words in (
         ("--all", str(left.clients[0]), *phrase),
         ("--all", "--pdf", *phrase),
         ("--all",),
-        (str(left.clients[0]), *phrase),
+        ("--all", "--lock", *phrase),
         (),
     ):
         assert run("export", *words, "-o", to, "--data", data).exit_code == 2, words
     taken = run("export", "--all", *phrase, "-o", str(left.phrase), "--data", data)
-    assert (taken.exit_code, left.phrase.read_text()) == (2, PHRASE + "\n")
+    assert (taken.exit_code, left.phrase.read_text()) == (1, PHRASE + "\n")
 
 
 # --- who, and when
@@ -462,7 +462,7 @@ def test_what_is_said_of_one_record_does_not_go_with_all(left: Left, tmp_path: P
 def test_it_is_the_administrators_and_stands_in_the_audit(going: Left, tmp_path: Path) -> None:
     def leaves_as(role: Role) -> int:
         (tmp_path / "token").write_text(going.tokens[role])
-        arguments = ("--data", str(going.data), "-o", str(tmp_path / role), "--phrase-file", str(going.phrase))
+        arguments = ("--data", str(going.data), "-o", str(tmp_path / role), "--lock-with", str(going.phrase))
         result = run("export", "--all", *arguments, WELLKEPT_TOKEN_FILE=str(tmp_path / "token"))
         return result.exit_code
 
@@ -519,7 +519,7 @@ def test_what_came_after_it_is_said_and_what_was_erased_stays_so(tmp_path: Path)
 )
 def test_a_move_that_was_killed_leaves_nothing_that_opens(left: Left, event: str, under: str, number: int) -> None:
     new = left.folder / "new"
-    words = ("move-in", left.file, new, "--phrase-file", left.phrase)
+    words = ("move-in", left.file, new, "--lock-with", left.phrase)
     killed = child(KILL_AT, event, left.folder / under, number, *words)
     assert killed.returncode == KILLED, killed.stderr
     assert not (new / "FORMAT").exists() or not (new / "FORMAT").read_bytes()
@@ -533,12 +533,12 @@ def test_a_move_that_was_killed_leaves_nothing_that_opens(left: Left, event: str
 
 def test_a_full_disk_leaves_nothing(left: Left, going: Left, tmp_path: Path) -> None:
     new = left.folder / "new"
-    moved = child(LIMITED, 150_000, "move-in", left.file, new, "--phrase-file", left.phrase)
+    moved = child(LIMITED, 150_000, "move-in", left.file, new, "--lock-with", left.phrase)
     assert moved.returncode == 1, moved.stderr
     assert not list(new.iterdir())
     assert not list((left.folder / "new.keys").iterdir())
     # The service writes the entry, so that only the copy meets the limit.
-    words = ("export", "--all", "-o", tmp_path / "file", "--phrase-file", going.phrase, "--data", going.data)
+    words = ("export", "--all", "-o", tmp_path / "file", "--lock-with", going.phrase, "--data", going.data)
     with served(going.data):
         exported = child(LIMITED, going.file.stat().st_size // 2, *words)
     assert (exported.returncode, "the system refused" in exported.stderr) == (1, True), exported.stderr
@@ -547,8 +547,13 @@ def test_a_full_disk_leaves_nothing(left: Left, going: Left, tmp_path: Path) -> 
 
 def test_an_export_that_was_killed_leaves_no_file(going: Left) -> None:
     to = going.folder / "killed"
-    words = ("export", "--all", "-o", to, "--phrase-file", going.phrase, "--data", going.data)
-    killed = child(KILL_AT, "os.link", to, 1, *words)
-    assert (killed.returncode, to.exists()) == (KILLED, False), killed.stderr
+    part = to.with_name("killed.part")
+    words = ("export", "--all", "-o", to, "--lock-with", going.phrase, "--data", going.data)
+    killed = child(KILL_AT, "os.rename", part, 1, *words)
+    assert (killed.returncode, to.exists(), part.exists()) == (KILLED, False, True), killed.stderr
+    arguments = ("--lock-with", str(going.phrase), "--data", str(going.data))
+    again = run("export", "--all", "-o", str(to), *arguments)
+    assert (again.exit_code, "remove it" in again.stderr) == (1, True)
+    part.unlink()
     going.leave(to)
-    assert not to.with_name("killed.part").exists()
+    assert not part.exists()

@@ -20,6 +20,7 @@ from tests.ops.written_log import NOTHING, WrittenLog, lp, lp32, sha, tree
 
 Files = dict[str, bytes]
 Json = dict[str, Any]
+SEGMENT = "https://wellkept.example/fhir/StructureDefinition/segment"
 ERROR = "entered-in-error"
 FREE = (
     "record.schema.json",
@@ -156,13 +157,32 @@ class WrittenRecord(WrittenLog):
         body = "\n".join(rows) + '<script type="application/json">{"a": "<p>"}</script><input hidden>'
         return f"<!DOCTYPE html>\n<html><head>{head}</head><body>\n{body}\n</body></html>\n".encode()
 
+    def fhir(self, record: Json) -> bytes:
+        """Free texts in each of the three ways, one after the other."""
+        entries: list[Json] = []
+        for event in record["events"]:
+            for segment in event["segments"][1:]:
+                if "path" not in segment:
+                    continue
+                mark = {"url": SEGMENT, "valueString": f"{event['version']}:{segment['path']}"}
+                text = segment["content"]
+                data = {"extension": [mark], "data": b64(text.encode()), "size": len(text.encode())}
+                ways: list[Json] = [
+                    {"description": text, "_description": {"extension": [mark]}},
+                    {"extension": [{"url": "https://x", "extension": [{"url": "text", "valueString": text}, mark]}]},
+                    {"content": [{"attachment": data}]},
+                    {"_title": {"extension": [{"url": "https://x.example/exact", "valueAttachment": data}]}},
+                ]
+                entries.append({"resource": ways[len(entries) % 4]})
+        return plain({"resourceType": "Bundle", "type": "document", "entry": entries})
+
     def outer(self, record: Json) -> Files:
         """Every file outside of `proof/` but the manifest."""
         return {
             "README.txt": b"Read me.\n",
             "record.html": self.page(record),
             "record.json": plain(record),
-            "fhir.json": plain({"resourceType": "Bundle", "type": "collection"}),
+            "fhir.json": self.fhir(record),
             "verify.py": b"print('shipped')\n",
             **dict.fromkeys(FREE, b"{}\n"),
         }

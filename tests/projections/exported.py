@@ -137,6 +137,10 @@ NOTE, GOAL, EPISODE, ASKED = (UUID(int=each, version=4) for each in (1, 2, 3, 4)
 
 def story() -> list[Event]:
     """Return a record in ordinary words."""
+    return [*_beginning(), *_notes(), *_later()]
+
+
+def _beginning() -> list[Event]:
     identity = Identity(family="Example", given="Ann", birth_date="1981-04-02", phone="+44 20 7946 0000")
     return [
         ClientRegistered(identity=identity, **stamp()),
@@ -180,6 +184,11 @@ def story() -> list[Event]:
             **stamp(3),
         ),
         GoalRated(goal_id=GOAL, scale="gbo", value=4, rater="client", **stamp(10)),
+    ]
+
+
+def _notes() -> list[Event]:
+    return [
         NoteSigned(
             note_id=NOTE,
             kind="progress",
@@ -199,6 +208,11 @@ def story() -> list[Event]:
             text_version=2,
             **stamp(13),
         ),
+    ]
+
+
+def _later() -> list[Event]:
+    return [
         RiskAssessed(
             risk_id=UUID(int=7, version=4),
             level="moderate",

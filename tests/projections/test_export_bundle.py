@@ -242,3 +242,18 @@ def test_the_heads_show_how_many_there_were_at_the_last_epoch(clinic: StaffedCli
     found = shared_root(heads["size"], leaves, [base64(each) for each in heads["hashes"]])
     body = bundle.read(f"proof/bodies/{epoch}")
     assert found in body
+
+
+def test_what_is_held_for_the_fetching_is_given_once_and_forgotten_with_its_client(clinic: StaffedClinic) -> None:
+    erased, exports = clinic.register(), clinic.opened.releasing.exports
+    clinic.opened.signer.flush()
+    view = exports.preparing
+    for _ in range(2):
+        prepared = clinic.see(view, erased, by=Role.RECORDS_CLERK, at=None, pdf=False)
+    assert exports.take(uuid4(), prepared.manifest_sha256) is None
+    assert exports.take(erased, "0" * 64) is None
+    assert exports.take(erased, prepared.manifest_sha256) is not None
+    assert exports.take(erased, prepared.manifest_sha256) is None
+    prepared = clinic.see(view, erased, by=Role.RECORDS_CLERK, at=None, pdf=False)
+    clinic.erase(erased)
+    assert exports.take(erased, prepared.manifest_sha256) is None

@@ -396,3 +396,39 @@ def test_a_script_that_was_put_into_the_page_does_not_run(tmp_path: Path) -> Non
     dom = chromium(page.replace(b"</body>", put), tmp_path)
 
     assert "<title>Health record of Ann Example</title>" in dom
+
+
+PICK = """<script>
+const pick = (name, text) => {
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name));
+  document.getElementById(`check-${name}`).files = chosen.files;
+};
+for (const [name, text] of Object.entries(FILES)) pick(name, text);
+document.getElementById("check-fingerprint").value = "FINGERPRINT";
+document.getElementById("check-form").requestSubmit();
+</script></body>"""
+"""What a reader does by hand. The page's policy would not run it, so the test takes the policy out."""
+
+
+def picked(log: ExportedLog, fingerprint: str, **files: bytes) -> bytes:
+    page = page_of(log.record())
+    policy = page[page.index(b"<meta http-equiv") : page.index(b'<meta name="viewport"')]
+    given = {name: base64.b64encode(data).decode() for name, data in (log.proof() | files).items()}
+    script = PICK.replace("FILES", json.dumps(given)).replace("FINGERPRINT", fingerprint)
+    return page.replace(policy, b"").replace(b"</body>", script.encode())
+
+
+def test_a_browser_checks_the_files_that_the_reader_picks(tmp_path: Path) -> None:
+    log = story_log()
+
+    assert 'data-state="matches"' in chromium(picked(log, log.fingerprint), tmp_path)
+    assert 'data-state="unpinned"' in chromium(picked(log, ""), tmp_path)
+    assert 'data-state="differs"' in chromium(picked(log, "ab" * 32), tmp_path)
+
+
+def test_a_browser_finds_a_signature_that_does_not_hold(tmp_path: Path) -> None:
+    log = story_log()
+    dom = chromium(picked(log, log.fingerprint, checkpoint=base64.b64decode(signed_anew(log, spoil=True))), tmp_path)
+
+    assert "The signature of the checkpoint does not hold." in dom

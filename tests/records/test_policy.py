@@ -35,6 +35,7 @@ client.access_report      supervisor:supervises:HQUALIMP therapist:team:TREAT
 export.prepare            records_clerk:any:PATRQT
 export.fetch              records_clerk:any:PATRQT
 export.release            records_clerk:any
+record.import             records_clerk:any
 client.accounting         records_clerk:any:PATRQT
 client.death              front_desk:any therapist:team
 client.retention          privacy_officer:any:HCOMPL records_clerk:any:PATRQT
