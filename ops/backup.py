@@ -124,7 +124,7 @@ def _make(clinic: Clinic, places: Places, progress: Callable[[int, int], None]) 
         # [2] the events first
         _copy_log(clinic.paths.database, partial.events / DATABASE, progress)
         # [3] the keyring second: a key is durable there before an event needs it
-        _copy_keyring(clinic.paths.keyring, partial.keyring / KEYRING)
+        copy_keyring(clinic.paths.keyring, partial.keyring / KEYRING)
         # [4] what the copies hold is read from the copies
         deployment = clinic.service.streams.deployment_id
         write_file(partial.events / "FORMAT", f"{DATA_FORMAT}\n".encode())
@@ -282,7 +282,7 @@ def _copy_log(source: Path, target: Path, progress: Callable[[int, int], None]) 
         os.close(descriptor)
 
 
-def _copy_keyring(source: Path, target: Path) -> None:
+def copy_keyring(source: Path, target: Path) -> None:
     """Copy the keyring in one step, durable when it returns; whoever makes a key waits for some milliseconds."""
     descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -52,6 +52,7 @@ from ops.verify import (
     Checkpoint,
     Genesis,
     Policy,
+    Source,
     Verifier,
     WrongGenesis,
     parse_checkpoint,
@@ -234,7 +235,7 @@ def check_backup(backup: Backup, asked: Asked, progress: Progress) -> Checked:
         check_schema(tables)
         _check_manifest(backup, log, verifier)
         # [3] what is known to be newer
-        loss = _loss(log, asked.outside, verifier.size, last_us)
+        loss = loss_of(log, asked.outside, verifier.size, last_us)
         # [4] the keys, and [5] the views
         if asked.has_keys and backup.keyring is not None:
             with _keys(backup) as keys:
@@ -255,11 +256,16 @@ def _check_manifest(backup: Backup, log: LiveLog, verifier: Verifier) -> None:
     stated = backup.manifest
     if stated.entries != verifier.size or stated.checkpoint.size != verifier.signed_size:
         raise AlteredBackup("The manifest tells of another log than the one in the backup.")
-    if _genesis(log).fingerprint != stated.fingerprint:
+    if genesis_of(log).fingerprint != stated.fingerprint:
         raise AlteredBackup("The manifest names another genesis than the one in the backup.")
 
 
-def _genesis(log: LiveLog) -> Genesis:
+def genesis_of(log: Source) -> Genesis:
+    """Return what the log's first entry says.
+
+    Raises:
+        WrongGenesis: it says nothing of the kind.
+    """
     body = log.body(0)
     genesis = None if body is None else parse_epoch_body(body, EPOCH, 0).genesis
     if genesis is None:
@@ -267,14 +273,18 @@ def _genesis(log: LiveLog) -> Genesis:
     return genesis
 
 
-def _loss(log: LiveLog, notes: Sequence[bytes], size: int, last_us: int) -> Loss | None:
-    """Return what the newest of the checkpoints from outside tells to be missing, None where none is newer."""
+def loss_of(log: Source, notes: Sequence[bytes], size: int, last_us: int) -> Loss | None:
+    """Return what the newest of the checkpoints from outside tells to be missing, None where none is newer.
+
+    Raises:
+        VerificationError: one that is newer is not signed by the key of this log.
+    """
     newest: tuple[Checkpoint, bytes] | None = None
     for note in notes:
         stated = parse_checkpoint(note, "A checkpoint from outside")
         if stated.size > size:
             # Its other keys are named by entries that are not here: the log's own key must do.
-            verify_log_key(stated, _genesis(log))
+            verify_log_key(stated, genesis_of(log))
             if newest is None or stated.size > newest[0].size:
                 newest = stated, note
     if newest is None:

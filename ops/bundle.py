@@ -25,7 +25,8 @@ from ops.live_log import LiveLog, Tables
 from ops.verify import ENTRIES_A_TILE, Incomplete, leaf_hash, tile_path
 
 FORMAT = "wellkept-bundle/1"
-_LEVEL = 6
+LEVEL = 6
+Take = Callable[[int, bytes, bytes | None], None]
 
 
 def write_bundle(
@@ -45,37 +46,58 @@ def write_bundle(
         FileExistsError: there is something already.
         Incomplete: the log has no checkpoint yet.
     """
+    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    wanted, payloads = {stream.bytes for stream in streams}, 0
+    with (
+        os.fdopen(descriptor, "wb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
+    ):
+
+        def take(index: int, entry: bytes, state: bytes | None) -> None:
+            nonlocal payloads
+            if state is not None and entry[16:32] in wanted:
+                archive.writestr(f"payloads/{index}", state)
+                payloads += 1
+
+        size = write_log(archive, tables, take, progress)
+    return {"entries": size, "payloads": payloads}
+
+
+def write_log(archive: zipfile.ZipFile, tables: Tables, take: Take, progress: Callable[[int, int], None]) -> int:
+    """Write everything of a bundle but its payloads; return how many entries there are.
+
+    Args:
+        archive: a new zip.
+        tables: the clinic's.
+        take: told index, entry and stored state of each entry in order, and writes what it will of the state.
+        progress: told entries done and entries in all.
+
+    Raises:
+        Incomplete: the log has no checkpoint yet.
+    """
     log = LiveLog(tables)
     checkpoints = log.checkpoints()
     if not checkpoints:
         raise Incomplete("The log has no checkpoint yet.", 0)
-    size, payloads = checkpoints[0].size, 0
-    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with (
-        os.fdopen(descriptor, "wb") as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
-    ):
-        archive.writestr("bundle.json", msgspec.json.encode({"format": FORMAT, "origin": checkpoints[0].origin}))
-        newest, *older = tables.select("SELECT size, note FROM checkpoints ORDER BY size DESC")
-        archive.writestr("checkpoint", newest[1])
-        for kept, note in older:
-            archive.writestr(f"checkpoints/{kept}", note)
-        for index, body in tables.select("SELECT idx, body FROM log_bodies WHERE idx < ? ORDER BY idx", size):
-            archive.writestr(f"bodies/{index}", body)
-        tile: list[bytes] = []
-        wanted = {stream.bytes for stream in streams}
-        for index, entry, state in log.rows():
-            if index >= size:
-                break
-            if state is not None and entry[16:32] in wanted:
-                archive.writestr(f"payloads/{index}", state)
-                payloads += 1
-            tile.append(entry)
-            if len(tile) == ENTRIES_A_TILE or index == size - 1:
-                _write_tile(archive, index // ENTRIES_A_TILE, tile)
-                tile.clear()
-                progress(index + 1, size)
-    return {"entries": size, "payloads": payloads}
+    size = checkpoints[0].size
+    archive.writestr("bundle.json", msgspec.json.encode({"format": FORMAT, "origin": checkpoints[0].origin}))
+    newest, *older = tables.select("SELECT size, note FROM checkpoints ORDER BY size DESC")
+    archive.writestr("checkpoint", newest[1])
+    for kept, note in older:
+        archive.writestr(f"checkpoints/{kept}", note)
+    for index, body in tables.select("SELECT idx, body FROM log_bodies WHERE idx < ? ORDER BY idx", size):
+        archive.writestr(f"bodies/{index}", body)
+    tile: list[bytes] = []
+    for index, entry, state in log.rows():
+        if index >= size:
+            break
+        take(index, entry, state)
+        tile.append(entry)
+        if len(tile) == ENTRIES_A_TILE or index == size - 1:
+            _write_tile(archive, index // ENTRIES_A_TILE, tile)
+            tile.clear()
+            progress(index + 1, size)
+    return size
 
 
 def _write_tile(archive: zipfile.ZipFile, number: int, entries: list[bytes]) -> None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "bundle": "ops.commands.bundle",
     "backup": "ops.commands.backup",
     "restore": "ops.commands.restore",
+    "move-in": "ops.commands.move_in",
     "doctor": "ops.commands.doctor",
     "upgrade": "ops.commands.upgrade",
     "config": "ops.commands.config",

@@ -29,6 +29,7 @@ from projections.erasures import ERASURES
 from projections.former_bundle import FORMER_BUNDLE
 from projections.patterns_report import address_digest
 from projections.spot_checks import SPOT_CHECKS, gather
+from projections.whole_clinic import WHOLE_CLINIC
 from records.actors import Purpose, Role
 from records.clinic import change_policy
 from records.erasing import Waiting
@@ -383,6 +384,14 @@ def _disclose(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Pr
     return disclose_event(clinic, request, uuid.uuid4(), asked)
 
 
+def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:
+    leaving = clinic.service.view(WHOLE_CLINIC, request, Purpose.HCOMPL)
+    if clinic.signer is not None and clinic.signer.leads and not clinic.signer.stopped:
+        clinic.signer.flush()
+    log("info", "clinic.exported", entries=leaving.upto + 1)
+    return leaving
+
+
 def _import(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     from ops.importing import ImportAsked, import_bundle
 
@@ -445,6 +454,7 @@ DUTIES: dict[str, Duty] = {
     "erasure.certificate": _certify_erasure,
     "export.record": _export,
     "export.event": _disclose,
+    "export.clinic": _export_clinic,
     "record.import": _import,
     "record.former": _former,
     "disclosures.letter": _letter,

@@ -33,9 +33,18 @@ def chosen_lock(age: str | None, by_passphrase: bool, file: Path | None, *, pape
         return lock_for(age)
     if not by_passphrase:
         return lambda content: content
-    asks = (lambda: _asked("Passphrase")) if sys.stdin.isatty() else None
-    passphrase = read_passphrase(file, asks, new=True)
+    passphrase = new_passphrase(file)
     return (lambda content: protect_pdf(content, passphrase)) if paper else lock_by(passphrase)
+
+
+def new_passphrase(file: Path | None) -> str:
+    """Return a passphrase that locks something: from the file, else asked for twice at the terminal.
+
+    Raises:
+        CommandFailed: there is none, or it is too short.
+    """
+    asks = (lambda: _asked("Passphrase")) if sys.stdin.isatty() else None
+    return read_passphrase(file, asks, new=True)
 
 
 def _asked(prompt: str) -> str:

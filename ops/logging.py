@@ -49,6 +49,7 @@ CODES = {
     "alarm.erasure-delayed": "An erasure that was approved cannot be completed now; it goes on: `erasure`, `error`.",
     "alarm.tending-delayed": "The service could not follow the log by itself; it tries again: `error`, `at_code`.",
     "backup.made": "A backup was made: `entries`, and `bytes` of its log and views.",
+    "clinic.exported": "Somebody was given the whole clinic as a file; `entries` leave at least.",
     "clock.declared": "Somebody declared the machine's clock right: `newest_us` of the log, and `now_us`.",
     "witness.starting": "The witness listens; `bind` and `logs`, the number of logs that it knows, say how.",
     "witness.signed": "The witness signed a checkpoint: `origin` and `size`.",

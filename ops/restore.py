@@ -98,7 +98,7 @@ def restore(
         KeyMissing: the root key does not open the keyring; nothing was written.
     """
     began, paths = time.monotonic(), Paths(to)
-    _check_place(paths, folder)
+    check_place(paths, folder)
     if not asked.has_keys:
         raise CommandFailed(
             Exit.KEY_OR_PERMISSION,
@@ -115,8 +115,8 @@ def restore(
         )
     _check_room(paths, backup)
     checked = check_backup(backup, asked, progress)
-    stones = _certified(certificates, backup.manifest.fingerprint)
-    with _written(paths):
+    stones = certified(certificates, backup.manifest.fingerprint)
+    with nothing_half(paths):
         _write(backup, checked.loss, paths, progress)
         _give_root_key(asked, paths)
         if stones:
@@ -140,17 +140,23 @@ def _write(backup: Backup, loss: Loss | None, paths: Paths, progress: Progress) 
     sync_folder(paths.keys)
     _copy(backup.folder / DATABASE, paths.database, files[DATABASE], lambda done: progress(done, size))
     _copy(backup.folder / "deployment", paths.data / "deployment", files["deployment"], lambda _: None)
-    entries = backup.manifest.entries
+    told = backup.manifest
+    write_origin(paths, str(told.backup), told.made_at, told.entries, loss)
+    sync_folder(paths.data)
+
+
+def write_origin(paths: Paths, origin: str, made_at: datetime, size: int, loss: Loss | None) -> None:
+    """Write `restored.json`, durable: from which backup or file, of when and how large, and what is known outside."""
+    known = size if loss is None else loss.known_size
     told = RestoredFrom(
         format=RESTORED_FORMAT,
-        backup=str(backup.manifest.backup),
-        made_at=backup.manifest.made_at,
+        backup=origin,
+        made_at=made_at,
         restored_at=datetime.now(UTC),
-        size=entries,
-        known_size=entries if loss is None else loss.known_size,
+        size=size,
+        known_size=known,
     )
     write_file(paths.data / RESTORED, msgspec.json.encode(told) + b"\n")
-    sync_folder(paths.data)
 
 
 def _give_root_key(asked: Asked, paths: Paths) -> None:
@@ -166,7 +172,7 @@ def _keyring(backup: Backup, asked: Asked, paths: Paths) -> Keyring:
     return Keyring(paths.keyring, backup.manifest.deployment, provider, time.monotonic)
 
 
-def _certified(folder: Path | None, fingerprint: str) -> list[Tombstone]:
+def certified(folder: Path | None, fingerprint: str) -> list[Tombstone]:
     """Return a tombstone for each key that a certificate of this log says was destroyed.
 
     Raises:
@@ -191,7 +197,12 @@ def _copy(source: Path, target: Path, facts: FileFacts, told: Callable[[int], No
 # --- the place
 
 
-def _check_place(paths: Paths, folder: Path) -> None:
+def check_place(paths: Paths, folder: Path) -> None:
+    """Refuse a place that holds something already, or is inside what it is made from.
+
+    Raises:
+        CommandFailed: says which.
+    """
     data, source = paths.data.absolute(), folder.resolve()
     if not data.parent.is_dir():
         raise CommandFailed(Exit.USAGE, f"the folder {data.parent} is not there")
@@ -213,17 +224,23 @@ def _check_room(paths: Paths, backup: Backup) -> None:
 
 
 @contextmanager
-def _written(paths: Paths) -> Iterator[None]:
-    """Leave nothing behind where it could not be written; what was there before stays."""
-    had_root_key = paths.key_file.exists()
+def nothing_half(paths: Paths, key_file: Path | None = None) -> Iterator[None]:
+    """Leave nothing behind where it could not be written; what was there before stays.
+
+    `key_file` is the root key's where it is not in its usual place.
+    """
+    root_key = key_file or paths.key_file
+    had_root_key = root_key.exists()
     try:
         yield
     except BaseException as error:
-        for file in (paths.data / "FORMAT", paths.data / RESTORED, paths.data / "deployment", paths.database):
+        for file in (paths.data / "FORMAT", paths.data / RESTORED, paths.data / "deployment"):
             file.unlink(missing_ok=True)
-        paths.keyring.unlink(missing_ok=True)
+        for database in (paths.database, paths.keyring):
+            for end in ("", "-journal", "-wal", "-shm"):
+                database.with_name(database.name + end).unlink(missing_ok=True)
         if not had_root_key:
-            paths.key_file.unlink(missing_ok=True)
+            root_key.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CommandFailed(Exit.FAILED, "there is no room to restore into; nothing was kept") from error
         raise

@@ -100,6 +100,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "clinic.policy": ("change the policy", "changed the policy"),
     "clinic.load": ("load records of another system", "loaded records of another system"),
     "clinic.backup": ("back up the clinic", "backed up the clinic"),
+    "clinic.export": ("export the whole clinic", "exported the whole clinic"),
     "views.rebuild": ("rebuild the views", "rebuilt the views"),
     "clock.declare": ("declare the clock right", "declared the clock right"),
     "keys.turn": ("turn data keys", "turned data keys"),

@@ -117,6 +117,7 @@ NAMES_NO_CLIENT = frozenset(
         "clinic.policy",
         "clinic.load",
         "clinic.backup",
+        "clinic.export",
         "views.rebuild",
         "erasure.complete",
     }

@@ -189,6 +189,10 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "clinic.policy": _ACCOUNTS,
     "clinic.load": _ACCOUNTS,
     "clinic.backup": _ACCOUNTS,
+    "clinic.export": {
+        Role.ADMINISTRATOR: Grant(frozenset(), _HCOMPL),
+        Role.OPERATOR: Grant(frozenset(), _HCOMPL),
+    },
     "views.rebuild": _ACCOUNTS,
     "clock.declare": _ACCOUNTS,
     "keys.turn": _ACCOUNTS,

@@ -6,6 +6,7 @@ Source: CONTRACT; AUDIT E1 (one client, any time, by a limited set of users, no 
 - The file is new, 0600, and whole or not there. Whether it can be written and locked is known before anything is
   released.
 - Locked on demand: for a public key of age, or by a passphrase; a passphrase comes from a file or the terminal.
+- With `--all` the whole clinic leaves in one file, for `wellkept move-in` elsewhere (`ops.leaving`).
 - `--paper` gives a person the PDF alone, locked by a passphrase. It shows the record and proves nothing.
 """
 
@@ -18,18 +19,21 @@ from pathlib import Path
 from uuid import UUID
 
 import click
+from click.core import ParameterSource
 
 from ops.desk import perform
-from ops.locking import chosen_lock
+from ops.exits import CommandFailed, Exit
+from ops.locking import chosen_lock, new_passphrase
 from ops.settings import Settings
-from ops.terminal import data_option, json_option, pass_settings, put, say
+from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 from ops.whole_file import whole_file
 from records.disclosures import BASES, RECIPIENTS
 
 
 @click.command("export")
 @data_option
-@click.argument("client", type=click.UUID)
+@click.argument("client", required=False, type=click.UUID)
+@click.option("--all", "everything", is_flag=True, help="The whole clinic in one file, locked by a passphrase.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The zip to write; a new file.")
 @click.option("--at", type=click.IntRange(min=1), help="As it was below this index of the log; by default now.")
 @click.option("--pdf", is_flag=True, help="With record.pdf, to print.")
@@ -48,10 +52,13 @@ from records.disclosures import BASES, RECIPIENTS
 @click.option("--second-person", type=click.UUID, help="Account of the second person in an emergency.")
 @json_option
 @pass_settings
+@click.pass_context
 def command(
+    context: click.Context,
     settings: Settings,
     /,
-    client: UUID,
+    client: UUID | None,
+    everything: bool,
     output: Path,
     paper: bool,
     age: str | None,
@@ -60,7 +67,15 @@ def command(
     as_json: bool,
     **told: object,
 ) -> None:
-    """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier."""
+    """Export the record of CLIENT: a page, data, FHIR, who looked, the proof, and the verifier; or --all."""
+    if everything:
+        said = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if odd := sorted(set(said) - {"everything", "output", "lock_with", "as_json"}):
+            raise click.UsageError(f"--all is the whole clinic: leave {', '.join(odd)} out.")
+        _leave(settings, output, lock_with, as_json)
+        return
+    if client is None:
+        raise click.UsageError("Name a client, or --all.")
     locked = chosen_lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
     asked["pdf"] = asked["pdf"] or paper
@@ -73,6 +88,24 @@ def command(
     say("The release is recorded.")
     if not paper:
         say("Whoever gets it unpacks it and runs: python verify.py --genesis FINGERPRINT")
+
+
+def _leave(settings: Settings, output: Path, lock_with: Path | None, as_json: bool) -> None:
+    from ops.leaving import leave
+    from ops.verify import VerificationError
+
+    passphrase = new_passphrase(lock_with)
+    try:
+        with progress_bar("leaving") as progress:
+            made = leave(
+                settings, output, lambda: perform(settings, "export.clinic", {}), passphrase.encode(), progress
+            )
+    except VerificationError as error:
+        raise CommandFailed(Exit.INTEGRITY, f"nothing was exported: {error}") from error
+    put(made | {"file": str(output.absolute())}, as_json, f"{made['entries']} entries, {made['keys']} keys in {output}")
+    say("Give the passphrase on another way than the file: together they are the whole clinic.")
+    say("Whoever gets them runs: wellkept move-in FILE DATA --genesis FINGERPRINT")
+    say("Two installations never go on with one log: once the other is declared, stop this one for good.")
 
 
 def _paper_of(bundle: bytes) -> bytes:

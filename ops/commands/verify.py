@@ -6,6 +6,7 @@ Source: CRYPTO 4; CONTRACT (command line).
   fingerprint, a live clinic is held to its signer's log key.
 - A folder with `backup.json` is a backup: its files, log, keys and views are verified where they lie. The root key is
   the one of the settings. Without a fingerprint it is held to this machine's signer, where it is of the same clinic.
+- A whole clinic's file (`wellkept export --all`) is a bundle in which no sealed content may be missing.
 - A folder or zip with `manifest.json` is the export of a record, or one entry that was disclosed: it is verified as its
   own `verify.py` does.
 - Where the settings name an anchor, its newest checkpoint counts as one kept outside.
@@ -24,6 +25,7 @@ import msgspec
 
 from ops import verify
 from ops.backup_files import is_backup, keyring_beside
+from ops.clinic_file import ClinicFile, is_clinic_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
 from ops.verify_record import verify_given
@@ -100,6 +102,8 @@ def command(
         found = _backup(settings, policy, bundle, keyring, checkpoints)
     elif keyring is not None:
         raise click.UsageError("--keyring goes with a backup.")
+    elif bundle is not None and is_clinic_file(bundle):
+        found = _clinic_file(policy, bundle, checkpoints)
     elif bundle is not None and _is_record(bundle):
         found = _record(policy, bundle, checkpoints)
     elif bundle is not None:
@@ -108,6 +112,14 @@ def command(
         found = _live(settings, policy, checkpoints, client, report)
     click.echo(verify.render_json(found) if as_json else verify.render(found), nl=False)
     context.exit(found.exit)
+
+
+def _clinic_file(policy: verify.Policy, path: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
+    """Verify a whole clinic's file as the bundle that it is, states and all; its keys are its receiver's matter."""
+    try:
+        return verify.verify(ClinicFile(path), policy._replace(outside=verify.read_outside(checkpoints)))
+    except verify.VerificationError as error:
+        return verify.failed(error)
 
 
 def _is_record(path: Path) -> bool:

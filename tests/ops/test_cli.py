@@ -57,6 +57,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "bundle",
         "backup",
         "restore",
+        "move-in",
         "serve",
         "user add",
         "user list",
@@ -106,7 +107,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "keys list",
         "keys rotate",
     }
-    assert len(COMMANDS) == 31
+    assert len(COMMANDS) == 32
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

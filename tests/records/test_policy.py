@@ -53,6 +53,7 @@ client.timeline           supervisor:emergency:ETREAT therapist:emergency:ETREAT
 client.view               front_desk:any:TREAT supervisor:supervises:HQUALIMP therapist:team:TREAT
 client.view               supervisor:emergency:ETREAT therapist:emergency:ETREAT
 clinic.backup              administrator:any operator:any
+clinic.export             administrator:any:HCOMPL operator:any:HCOMPL
 clinic.found              operator:any
 clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
