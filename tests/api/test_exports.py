@@ -133,3 +133,15 @@ def test_the_export_proves_its_number_up_to_its_own_place(served: Served) -> Non
     record, heads = json.loads(bundle.read("record.json")), json.loads(bundle.read("proof/heads.json"))
     assert heads["index"] == record["at"] - 1
     assert heads["heads"][str(served.client_id)] == len(record["events"])
+
+
+def test_what_the_fonts_lack_is_named_and_releases_nothing(served: Served) -> None:
+    served.note("\u4f60\u597d \U0001f33f")
+    before = len(served.clinic.service.client(served.client_id).disclosures)
+    refused = served.call("POST", served.of("/exports"), body(served, pdf=True), by=CLERK)
+    assert refused.status_code == 409
+    assert refused.json is not None
+    assert refused.json["rule"] == "fonts-lack"
+    assert "Han" in refused.json["detail"]
+    assert len(served.clinic.service.client(served.client_id).disclosures) == before
+    assert "\u4f60\u597d" in fetched(served, released(served)).read("record.html").decode()
