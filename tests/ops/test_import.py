@@ -220,6 +220,7 @@ def test_the_former_clinics_bundle_is_kept(moved: Moved, here: StaffedClinic, tm
     for file in (tmp_path / "here").rglob("*"):
         assert not file.is_file() or words not in file.read_bytes(), file
     here.erase(moved.client)
+    assert not here.reader.sealed_rows("former-bundle")
     with pytest.raises(Erased):
         here.see(FORMER_BUNDLE, moved.client, by=CLERK)
     with pytest.raises(Erased):
