@@ -32,7 +32,7 @@ from tests.ops.test_cli import LEAVES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "data-directories"
 OLDER = FORMATS[:-1]
-MAKES_ITS_OWN = {("init",), ("demo",), ("demo", "tamper"), ("restore",)}
+MAKES_ITS_OWN = {("init",), ("demo",), ("demo", "tamper"), ("restore",), ("move-in",)}
 """Commands whose directory is a new one, or a demo that can be made anew."""
 OPENS_NONE = {("config",), ("upgrade",)}
 
@@ -155,9 +155,12 @@ def test_every_command_that_opens_a_clinic_refuses_an_older_one_and_changes_noth
         if path not in MAKES_ITS_OWN | OPENS_NONE and any("--data" in each.opts for each in command.params)
     }
     assert len(opening) > 35
+    new = ["-o", str(tmp_path / "new")]
+    asked_for = {("export",): [str(CLIENTS[0]), *new], ("disclose",): new, ("import",): [str(paper), "--unpinned"]}
     before = bytes_of(tmp_path)
     for path, command in opening.items():
-        result = run(*path, *filled_in(command, paper, vkey), "--data", str(data))
+        more = asked_for.get(path, [])
+        result = run(*path, *filled_in(command, paper, vkey), *more, "--data", str(data))
         assert result.exit_code == 4, (path, result.stderr)
         assert "wellkept upgrade" in result.stderr + result.stdout, path
     assert bytes_of(tmp_path) == before
