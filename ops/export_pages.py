@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from ops.paper import set_on_paper
 from projections.export.material import ExportedRecord
 from projections.export.page import to_html
-from projections.export.presenting import present
+from projections.export.presenting import for_paper, present
 from projections.fhir.document import to_fhir_json
 
 
@@ -21,7 +23,8 @@ def write_pages(record: ExportedRecord, pdf: bool) -> dict[str, bytes]:
         RuleBroken: `fonts-lack` or `pdf-not-installed`.
     """
     presented = present(record)
-    pages = {"record.html": to_html(presented, record), "fhir.json": to_fhir_json(record)}
-    if pdf:
-        pages["record.pdf"] = set_on_paper(presented)
-    return pages
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # The paper is set by another process, while this one writes the rest.
+        paper = beside.submit(set_on_paper, for_paper(presented)) if pdf else None
+        pages = {"record.html": to_html(presented, record), "fhir.json": to_fhir_json(record)}
+        return pages if paper is None else pages | {"record.pdf": paper.result()}

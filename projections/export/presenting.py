@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from projections.client_state import fold
 from projections.client_view import ClientDocument, render_clinical
 from projections.export.material import REASONS, ExportedRecord
-from projections.export.presented import Presented
+from projections.export.presented import Entry, Presented
 from projections.export.presenting_history import history
 from projections.export.presenting_notes import notes
 from projections.export.presenting_readings import who_looked
 from projections.export.presenting_safety import safety
 from projections.export.presenting_summary import Summary
-from projections.export.presenting_words import moment, person
+from projections.export.presenting_words import is_technical, moment, person
 from projections.sections.viewing import Viewing
 from records.actors import Actor, Relation, Role
 from records.clinic_policy import ClinicPolicy
@@ -94,3 +96,17 @@ def _left_out(record: ExportedRecord) -> str:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+def for_paper(presented: Presented) -> Presented:
+    """Return the document without numbers and codes, which would fill half of the paper; the page has them."""
+
+    def plain(entry: Entry) -> Entry:
+        return msgspec.structs.replace(
+            entry, lines=tuple(line for line in entry.lines if not is_technical(line.place or ""))
+        )
+
+    sections = tuple(
+        msgspec.structs.replace(section, entries=tuple(map(plain, section.entries))) for section in presented.sections
+    )
+    return msgspec.structs.replace(presented, sections=sections)

@@ -22,10 +22,10 @@ def to_zip(files: Mapping[str, bytes], as_of: datetime) -> bytes:
     """Return the zip."""
     at = as_of.astimezone(UTC)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             member = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
             member.create_system, member.external_attr = _UNIX, _MODE
             member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, data)
+            archive.writestr(member, data, compresslevel=_LEVEL)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ import pytest
 
 from projections.export.material import ExportedEvent, ExportedRecord, Shown, Withheld
 from projections.export.presented import Entry, Line, Presented, Section
-from projections.export.presenting import present
+from projections.export.presenting import for_paper, present
 from projections.export.presenting_words import TOPICS, UNNAMED, is_technical
 from records.catalogue import CATALOGUE
 from records.event import StreamKind
@@ -283,3 +283,16 @@ def test_a_reading_names_no_address() -> None:
     log.add_reading(reading(address="192.0.2.7"))
 
     assert "192.0.2.7" not in said(section(present(log.record()), "Who looked"))
+
+
+def test_the_paper_leaves_out_numbers_and_codes_and_nothing_else() -> None:
+    presented = present(story_log().record())
+    paper = for_paper(presented)
+    for section, shorter in zip(presented.sections, paper.sections, strict=True):
+        for entry, kept in zip(section.entries, shorter.entries, strict=True):
+            assert kept.title == entry.title
+            left = [line for line in entry.lines if line not in kept.lines]
+            assert all(is_technical(line.place or "") for line in left)
+            assert not any(is_technical(line.place or "") for line in kept.lines)
+    places = [line.place for section in presented.sections for entry in section.entries for line in entry.lines]
+    assert "/request_id" in places
