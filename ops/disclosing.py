@@ -12,10 +12,9 @@ from uuid import UUID
 
 import msgspec
 
-from ops.exporting import await_signed
+from ops.exporting import release_and_fetch
 from ops.wiring import Clinic
 from projections.export.releasing import ONE_ENTRY
-from records.actors import Purpose
 from records.disclosures import release_export
 from records.errors import UnknownItem
 from records.ledger import KeyClass, Kind, read_entry
@@ -68,12 +67,7 @@ def disclose_event(clinic: Clinic, request: Request, disclosure_id: UUID, asked:
     clinic.service.admit(release_export.permission, None, request)
     client_id = client_of(clinic.service.reader, asked.event)
     told = msgspec.structs.asdict(asked)
-    told["authorised_by"] = told["authorised_by"] or request.actor.id
-    prepared, _ = clinic.releasing.release(
-        client_id, request, Purpose.PATRQT, at=None, pdf=False, disclosure_id=disclosure_id, **told
-    )
-    await_signed(clinic)
-    bundle = clinic.releasing.fetch(client_id, disclosure_id, request, Purpose.PATRQT)
+    prepared, bundle = release_and_fetch(clinic, request, client_id, disclosure_id, at=None, pdf=False, **told)
     return Disclosed(
         id=disclosure_id,
         client=client_id,

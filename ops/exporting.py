@@ -9,12 +9,14 @@ Source: the decision on exports; CONTRACT (`wellkept export`).
 from __future__ import annotations
 
 import time
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from ops.wiring import Clinic
 from projections.export.releasing import DESCRIPTION
+from projections.export.views import Prepared
 from records.actors import Purpose
 from records.request import Request
 
@@ -72,16 +74,26 @@ def export_record(clinic: Clinic, request: Request, disclosure_id: UUID, asked: 
     """
     told = msgspec.structs.asdict(asked)
     client_id, at, pdf = told.pop("client"), told.pop("at"), told.pop("pdf")
-    told["authorised_by"] = told["authorised_by"] or request.actor.id
-    prepared, _ = clinic.releasing.release(
-        client_id, request, Purpose.PATRQT, at=at, pdf=pdf, disclosure_id=disclosure_id, **told
-    )
-    await_signed(clinic)
-    bundle = clinic.releasing.fetch(client_id, disclosure_id, request, Purpose.PATRQT)
+    prepared, bundle = release_and_fetch(clinic, request, client_id, disclosure_id, at=at, pdf=pdf, **told)
     return Exported(id=disclosure_id, client=client_id, bundle=bundle, **msgspec.structs.asdict(prepared))
 
 
-def await_signed(clinic: Clinic) -> None:
+def release_and_fetch(
+    clinic: Clinic, request: Request, client_id: UUID, disclosure_id: UUID, **told: Any
+) -> tuple[Prepared, bytes]:
+    """Release what is told and fetch its bundle; who answers for it is whoever asks, where nobody else is named.
+
+    Raises:
+        Refused, RuleBroken: see `Releasing`.
+    """
+    told["authorised_by"] = told["authorised_by"] or request.actor.id
+    prepared, _ = clinic.releasing.release(client_id, request, Purpose.PATRQT, disclosure_id=disclosure_id, **told)
+    assert prepared is not None, "a command sends nothing again"
+    _await_signed(clinic)
+    return prepared, clinic.releasing.fetch(client_id, disclosure_id, request, Purpose.PATRQT)
+
+
+def _await_signed(clinic: Clinic) -> None:
     """Return when everything that is stored now is signed, or after a while when nothing signs it."""
     stored, until = clinic.service.reader.position() + 1, time.monotonic() + SIGNED_WITHIN_SECONDS
     while time.monotonic() < until:

@@ -58,8 +58,8 @@ class Releasing:
         pdf: bool,
         event: int | None = None,
         **told: Any,
-    ) -> tuple[Prepared, Outcome]:
-        """Make an export and record its release; return what it holds, and what was written.
+    ) -> tuple[Prepared | None, Outcome]:
+        """Make an export and record its release; return what it holds (None for a retry), and what was written.
 
         Args:
             client_id: whose record.
@@ -75,14 +75,15 @@ class Releasing:
         """
         # Who may not record a release learns so before the record is opened.
         self._service.admit(release_export.permission, client_id, request)
+        replayed = self._service.replay(client_id, release_export, request)
+        if replayed is not None:
+            # A retry changes nothing: no epoch is begun for it, and nothing is opened.
+            return None, replayed
         if at is None and event is None and self._signing is not None:
             self._signing.turn_epoch()
             self._signing.flush()
-        replayed = self._service.replay(client_id, release_export, request)
         asked = {"at": at, "pdf": pdf} if event is None else {"event": event}
         prepared: Prepared = self._service.view(self.exports.preparing, request, use, client_id, **asked)
-        if replayed is not None:
-            return prepared, replayed
         outcome = self._service.transact(
             client_id,
             release_export,
