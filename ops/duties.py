@@ -395,13 +395,13 @@ def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Prog
 def _import(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     from ops.importing import ImportAsked, import_bundle
 
-    return import_bundle(clinic, request, msgspec.convert(arguments, ImportAsked, dec_hook=_path))
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError
+    asked = ImportAsked(
+        path=Path(arguments["path"]),
+        genesis=arguments["genesis"],
+        unpinned=arguments["unpinned"],
+        checkpoints=tuple(map(Path, arguments["checkpoints"])),
+    )
+    return import_bundle(clinic, request, asked)
 
 
 def _former(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:

@@ -11,14 +11,14 @@ It is not proved by content: the bundle's proof shows how many readings there we
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from projections.access_groups import Group, Key, key_of
 from projections.audit_entry import Telling
 from projections.audit_fhir import audit_event
 from projections.export.material import ExportedRecord
+from projections.export.record_json import readable_json
 from records.access import AccessRecorded
 from records.event import Recorded
 
@@ -33,15 +33,22 @@ def telling_of(record: ExportedRecord) -> Telling:
 def access_sentences(record: ExportedRecord) -> tuple[str, ...]:
     """Return one sentence for each group of equal readings, the newest first."""
     telling = telling_of(record)
+    return tuple(sentence_of(group, telling) for group in groups_of(_readings(record), telling.zone))
+
+
+def groups_of(readings: Iterable[Recorded], zone: ZoneInfo) -> list[Group]:
+    """Return equal readings of one day as one group each, in the order in which they are given."""
     groups: dict[Key, Group] = {}
-    for reading in _readings(record):
-        groups.setdefault(key_of(reading, telling.zone), Group(reading.event)).add(reading)
-    sentences = []
-    for group in groups.values():
-        newest, oldest = group.entries[0], group.entries[-1]
-        assert isinstance(newest.event, AccessRecorded), "a group of readings"
-        sentences.append(telling.sentence(newest.event, oldest.recorded_at, newest.recorded_at, len(group.entries)))
-    return tuple(sentences)
+    for reading in readings:
+        groups.setdefault(key_of(reading, zone), Group(reading.event)).add(reading)
+    return list(groups.values())
+
+
+def sentence_of(group: Group, telling: Telling) -> str:
+    """Return the sentence for a group of readings that were given newest first."""
+    newest, oldest = group.entries[0], group.entries[-1]
+    assert isinstance(newest.event, AccessRecorded), "only readings and refusals are grouped"
+    return telling.sentence(newest.event, oldest.recorded_at, newest.recorded_at, len(group.entries))
 
 
 def unreadable(record: ExportedRecord) -> int:
@@ -70,8 +77,8 @@ def to_access_files(record: ExportedRecord) -> dict[str, bytes]:
     }
     return {
         "access-report/report.txt": ("\n".join(lines) + "\n").encode(),
-        "access-report/report.json": _json(report),
-        "access-report/audit-events.json": _json(
+        "access-report/report.json": readable_json(report),
+        "access-report/audit-events.json": readable_json(
             {
                 "resourceType": "Bundle",
                 "type": "collection",
@@ -85,7 +92,3 @@ def to_access_files(record: ExportedRecord) -> dict[str, bytes]:
 def _readings(record: ExportedRecord) -> list[Recorded]:
     """Return the readings that open, the newest first."""
     return [each.recorded for each in reversed(record.readings) if isinstance(each.recorded.event, AccessRecorded)]
-
-
-def _json(document: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"

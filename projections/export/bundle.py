@@ -11,14 +11,12 @@ It proves nothing (`projections.export.proof`) and writes no file.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from projections.export.access_files import to_access_files
-from projections.export.material import REASONS, ExportedRecord
+from projections.export.material import ExportedRecord
 from projections.export.readme import to_readme
-from projections.export.record_json import FORMAT, to_record_json
+from projections.export.record_json import FORMAT, left_out_of, readable_json, to_record_json
 from projections.export.record_schema import record_schema
 
 MANIFEST = "manifest.json"
@@ -61,14 +59,16 @@ def to_files(record: ExportedRecord, pages: dict[str, bytes], verifier: bytes) -
         "as_of": record.as_of,
         "events": len(record.events),
         "readings": len(record.readings),
-        "left_out": [
-            {"reason": each.reason, "count": each.count, "explanation": REASONS[each.reason]}
-            for each in record.left_out
-        ],
-        "files": [
-            {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(files.items())
-        ],
+        "left_out": left_out_of(record),
     }
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    return with_manifest(files, manifest)
+
+
+def with_manifest(files: dict[str, bytes], told: dict[str, Any]) -> Files:
+    """Return files with their manifest: what is told of them, then each file with its size and digest."""
+    listed = [
+        {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in sorted(files.items())
+    ]
+    data = readable_json(told | {"files": listed})
     return Files(files | {MANIFEST: data}, hashlib.sha256(data).hexdigest())

@@ -11,14 +11,12 @@ It proves nothing (`projections.export.proof`) and writes no file.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-import msgspec
-
-from projections.export.bundle import MANIFEST, Files
+from projections.export.bundle import Files, with_manifest
 from projections.export.one_event import DisclosedEvent
 from projections.export.readme import in_words, on_one_line
+from projections.export.record_json import readable_json
 from records.event import topic_of
 
 FORMAT = "wellkept-event/1"
@@ -28,7 +26,7 @@ def to_event_files(event: DisclosedEvent, verifier: bytes) -> Files:
     """Return the files; `verifier` is the text of `verify.py`."""
     files = {
         "README.txt": _readme(event),
-        "event.json": _json(_told(event)),
+        "event.json": readable_json(_told(event)),
         "payload": event.payload,
         "verify.py": verifier,
     }
@@ -39,13 +37,8 @@ def to_event_files(event: DisclosedEvent, verifier: bytes) -> Files:
         "client_id": event.client_id,
         "index": event.recorded.index,
         "version": event.recorded.version,
-        "files": [
-            {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(files.items())
-        ],
     }
-    data = _json(manifest)
-    return Files(files | {MANIFEST: data}, hashlib.sha256(data).hexdigest())
+    return with_manifest(files, manifest)
 
 
 def _told(event: DisclosedEvent) -> dict[str, Any]:
@@ -62,10 +55,6 @@ def _told(event: DisclosedEvent) -> dict[str, Any]:
             {"path": each.path, "salt": each.salt.hex(), "content": each.content.decode()} for each in event.segments
         ],
     }
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def _readme(event: DisclosedEvent) -> bytes:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from projections.access_groups import Group, Key, key_of
-from projections.audit_entry import Telling
+from projections.access_groups import Group
+from projections.export.access_files import groups_of, sentence_of, telling_of
 from projections.export.material import ExportedReading, ExportedRecord
 from projections.export.presented import Entry, Line, Section
 from projections.export.presenting_words import day
@@ -45,24 +45,17 @@ def _numbered(count: int) -> str:
 
 
 def _sentences(record: ExportedRecord, readings: list[ExportedReading], zone: ZoneInfo) -> tuple[Line, ...]:
-    groups: dict[Key, Group] = {}
-    unreadable = 0
-    for reading in readings:
-        if isinstance(reading.recorded.event, AccessRecorded):
-            groups.setdefault(key_of(reading.recorded, zone), Group(reading.recorded.event)).add(reading.recorded)
-        else:
-            unreadable += 1
-    lines = [Line(text=_sentence(record, group, zone)) for group in groups.values()]
+    told = [each.recorded for each in readings if isinstance(each.recorded.event, AccessRecorded)]
+    lines = [Line(text=_sentence(record, group)) for group in groups_of(told, zone)]
+    unreadable = len(readings) - len(told)
     if unreadable:
         word = "entry" if unreadable == 1 else "entries"
         lines.append(Line(text=f"{unreadable} {word} of this day could not be opened; the clinic has been alarmed."))
     return tuple(lines)
 
 
-def _sentence(record: ExportedRecord, group: Group, zone: ZoneInfo) -> str:
-    event = group.event
-    assert isinstance(event, AccessRecorded), "only readings and refusals are grouped"
-    names_staff = event.entered_by in record.staff
-    telling = Telling(record.name_of, zone, for_client=True, names_staff=names_staff)
-    newest, oldest = group.entries[0], group.entries[-1]
-    return telling.sentence(event, oldest.recorded_at, newest.recorded_at, len(group.entries))
+def _sentence(record: ExportedRecord, group: Group) -> str:
+    telling = telling_of(record)
+    # Who wrote in the record is named there; whether they are named as readers is the clinic's own decision.
+    names_staff = telling.names_staff and group.event.entered_by in record.staff
+    return sentence_of(group, telling._replace(names_staff=names_staff))

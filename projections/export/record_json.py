@@ -37,10 +37,7 @@ def to_record_json(record: ExportedRecord) -> bytes:
         "at": record.at,
         "as_of": record.as_of,
         "staff": dict(record.staff),
-        "left_out": [
-            {"reason": each.reason, "count": each.count, "explanation": REASONS[each.reason]}
-            for each in record.left_out
-        ],
+        "left_out": left_out_of(record),
     }
     encode = msgspec.json.encode
     readings = [{"version": each.recorded.version, "index": each.recorded.index} for each in record.readings]
@@ -48,6 +45,18 @@ def to_record_json(record: ExportedRecord) -> bytes:
     parts.append(b',"readings":' + encode(readings))
     parts.append(b',"events":[\n' + b",\n".join(encode(_event(each)) for each in record.events) + b"\n]}\n")
     return b"".join(parts)
+
+
+def left_out_of(record: ExportedRecord) -> list[dict[str, Any]]:
+    """Return what is left out as record and manifest say it: counted and explained."""
+    return [
+        {"reason": each.reason, "count": each.count, "explanation": REASONS[each.reason]} for each in record.left_out
+    ]
+
+
+def readable_json(document: object) -> bytes:
+    """Return a document as indented UTF-8, for files whose digest the manifest holds."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def _event(event: ExportedEvent) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from projections.export.material import REASONS
-from projections.export.record_json import FORMAT
+from projections.export.record_json import FORMAT, readable_json
 from records.catalogue import CATALOGUE
 from records.event import Event, StreamKind, topic_of
 
@@ -124,7 +124,7 @@ def record_schema() -> bytes:
         ),
         "$defs": {"headers": {topic: header_schema(cls) for topic, cls in sorted(_client_classes())}},
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+    return readable_json(document)
 
 
 def header_schema(cls: type[Event]) -> Json:

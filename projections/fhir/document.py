@@ -12,9 +12,8 @@ It signs nothing: what proves it is the bundle that it is part of (`projections.
 
 from __future__ import annotations
 
-import msgspec
-
 from projections.export.material import REASONS, ExportedRecord
+from projections.export.record_json import readable_json
 from projections.fhir import assessments, consents, disclosures, episodes, goals, notes, risk, sessions
 from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import LOINC, URI, Json, concept, instant
@@ -69,7 +68,7 @@ def to_fhir(record: ExportedRecord) -> Json:
 
 def to_fhir_json(record: ExportedRecord) -> bytes:
     """Return the document as the file of a bundle: JSON in UTF-8, the same bytes for the same record."""
-    return msgspec.json.format(msgspec.json.encode(to_fhir(record)), indent=1) + b"\n"
+    return readable_json(to_fhir(record))
 
 
 def _composition(draft: Draft) -> Json:

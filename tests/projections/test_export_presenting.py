@@ -296,3 +296,11 @@ def test_the_paper_leaves_out_numbers_and_codes_and_nothing_else() -> None:
             assert not any(is_technical(line.place or "") for line in kept.lines)
     places = [line.place for section in presented.sections for entry in section.entries for line in entry.lines]
     assert "/request_id" in places
+
+
+def test_who_wrote_is_not_named_as_a_reader_where_the_clinic_names_no_readers() -> None:
+    log = story_log()
+    named, unnamed = (present(log.record(names_readers=names)) for names in (True, False))
+    assert "Jo Lind" in said(section(named, "Who looked"))
+    assert "Jo Lind" not in said(section(unnamed, "Who looked"))
+    assert "Jo Lind" in said(section(unnamed, "History"))
