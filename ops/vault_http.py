@@ -9,13 +9,17 @@ Source: the HTTP API of HashiCorp Vault and OpenBao (`/v1/…`, `X-Vault-Token`)
 - Whatever may pass by itself is `KeyProviderUnreachable`: no connection, no answer in time, sealed, standby, too busy,
   a token that is refused or not there, an answer that is not Vault's.
 - Connections are kept open and used again; one that the server closed meanwhile is replaced, once.
+- OpenBao answers 500 to one of two writes of the same thing at once, and leaves it to the client to ask again: whoever
+  writes says that this may be done.
 
 It knows no keys (`ops.vault_provider`), and does not renew the token.
 """
 
 from __future__ import annotations
 
+import random
 import ssl
+import time
 import weakref
 from collections import deque
 from http import HTTPStatus
@@ -32,6 +36,10 @@ ANSWER_SECONDS = 5.0
 """Whoever needs a key waits this long at most for each step of an answer; a server nearby takes milliseconds."""
 MAX_ANSWER_BYTES = 1 << 20
 KEPT_CONNECTIONS = 16
+WRITE_TRIES = 12
+WRITE_WAIT_SECONDS = 0.02
+"""The longest wait before the second try; it doubles until `LONGEST_WRITE_WAIT_SECONDS`. All tries: 5 s at most."""
+LONGEST_WRITE_WAIT_SECONDS = 0.6
 ANSWERED = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 """Vault says of these that the question was understood; everything else may be otherwise a minute later."""
 
@@ -46,6 +54,10 @@ class Answer(NamedTuple):
     def done(self) -> bool:
         """Whether it did what was asked."""
         return self.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT)
+
+
+class TokenRefused(KeyProviderUnreachable):
+    """The token may not do this, or nothing any more."""
 
 
 class VaultServer:
@@ -82,20 +94,37 @@ class VaultServer:
     def __repr__(self) -> str:
         return "VaultServer()"
 
+    def write(self, path: str, body: dict[str, object] | None = None) -> Answer:
+        """Ask for a change below `/v1/` that may be made twice, and again while the server answers 500.
+
+        Raises:
+            TokenRefused: the token may not do it.
+            KeyProviderUnreachable: there is no answer now; the change may have been made or not.
+        """
+        longest = WRITE_WAIT_SECONDS
+        for _ in range(WRITE_TRIES - 1):
+            answer = self._asked("POST", path, body)
+            if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                return _answered(answer)
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads those who write at once; no secret
+            longest = min(2 * longest, LONGEST_WRITE_WAIT_SECONDS)
+        return self.ask("POST", path, body)
+
     def ask(self, method: str, path: str, body: dict[str, object] | None = None) -> Answer:
         """Ask one question below `/v1/`.
 
         Raises:
+            TokenRefused: the token may not ask it.
             KeyProviderUnreachable: there is no answer now, or none that says anything about the question.
         """
+        return _answered(self._asked(method, path, body))
+
+    def _asked(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
         headers = {"X-Vault-Token": self._token(), "X-Vault-Request": "true", "Content-Type": "application/json"}
         if self._namespace is not None:
             headers["X-Vault-Namespace"] = self._namespace
         data = None if body is None else msgspec.json.encode(body)
-        answer = self._answer(method, f"/v1/{path}", data, headers)
-        if answer.status not in ANSWERED:
-            raise KeyProviderUnreachable(_why(answer.status))
-        return answer
+        return self._answer(method, f"/v1/{path}", data, headers)
 
     def _answer(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Answer:
         try:
@@ -156,11 +185,12 @@ def _failed(error: Exception) -> str:
             return "the Vault server cannot be reached"
 
 
-def _why(status: int) -> str:
-    match status:
+def _answered(answer: Answer) -> Answer:
+    match answer.status:
         case HTTPStatus.FORBIDDEN | HTTPStatus.UNAUTHORIZED:
-            return "the Vault server refuses the token"
+            raise TokenRefused("the Vault server refuses the token")
         case HTTPStatus.SERVICE_UNAVAILABLE:
-            return "the Vault server is sealed"
-        case _:
-            return f"the Vault server answers with HTTP {status}"
+            raise KeyProviderUnreachable("the Vault server is sealed")
+        case status if status not in ANSWERED:
+            raise KeyProviderUnreachable(f"the Vault server answers with HTTP {status}")
+    return answer

@@ -8,6 +8,9 @@ Source: CRYPTO 6; the transit API of HashiCorp Vault and OpenBao; decision 46.
   the context that the keyring gives. A derived key takes no question without a context, so that no older server loses
   the binding by not knowing a field; a key of another kind is refused.
 - What is wrapped begins with `vault:v<generation>:`, and is opened only as of that generation.
+- A version is named once it is known to be stored. Of two writes at once OpenBao may refuse one after it took it into
+  its memory: it then names, and wraps under, a version that is gone with its next restart. Each write stores the whole
+  key as it is in memory, so one that succeeded after a version was read has stored that version.
 - Versions are remembered by the time at which the server made them: a key that was deleted and made anew under the same
   name is another one, and is refused.
 
@@ -19,15 +22,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
 
 import msgspec
 
-from ops.vault_http import Answer, VaultServer
+from ops.vault_http import Answer, TokenRefused, VaultServer
 from records.errors import KeyMissing, KeyProviderUnreachable, NotStored
 
 KEY_TYPE = "aes256-gcm96"
+STORE_TRIES = 3
+"""Another process may destroy more between the reading and the writing; a second time would be strange already."""
 
 
 class _Key(msgspec.Struct):
@@ -41,6 +47,7 @@ class _Key(msgspec.Struct):
     latest_version: int
     min_available_version: int
     min_decryption_version: int
+    min_encryption_version: int
 
 
 class _Ciphertext(msgspec.Struct):
@@ -69,6 +76,7 @@ class VaultProvider:
         self._server = server
         self._mount, self._name = mount, key
         self._made: dict[int, int] = {}
+        self._stored = 0
         self._read()
 
     @staticmethod
@@ -88,6 +96,9 @@ class VaultProvider:
         wanted: dict[str, object] = {"type": KEY_TYPE, "derived": True, "exportable": False}
         if not server.ask("POST", f"{mount}/keys/{key}", wanted).done:
             raise NotStored("the Vault server makes no transit key; is the engine enabled at this path?")
+        # Nothing is trimmed, and so nothing stored anew, where the least version to wrap under was never said.
+        if not server.write(f"{mount}/keys/{key}/config", _usable_from(1)).done:
+            raise NotStored("the Vault server does not configure the transit key")
 
     def __repr__(self) -> str:
         return f"VaultProvider(generation={self.generation})"
@@ -100,6 +111,10 @@ class VaultProvider:
             KeyProviderUnreachable: the server does not answer.
         """
         found = self._read()
+        if found.latest_version > self._stored:
+            # A copy that is only looked at may not turn the key, and nothing that it wraps is needed later.
+            with suppress(TokenRefused):
+                found = self._store(1)
         # One that may not be used any more and is not trimmed yet is still there, and must be destroyed.
         return tuple(range(max(1, found.min_available_version), found.latest_version + 1))
 
@@ -149,9 +164,9 @@ class VaultProvider:
             KeyMissing: the key is gone.
             KeyProviderUnreachable: it does not answer; see above.
         """
-        if not self._ask("keys", None, "rotate").done:
+        if not self._server.write(self._path("keys", "rotate")).done:
             raise NotStored("the Vault server does not rotate the key")
-        return self.generations()[-1]
+        return self._store(1).latest_version
 
     def destroy_generations_below(self, generation: int) -> None:
         """Destroy every older key, as durable as the server's storage; nothing happens where there is none.
@@ -167,19 +182,32 @@ class VaultProvider:
         found = self._read()
         if generation > found.latest_version:
             raise ValueError("the current generation is never destroyed")
-        if found.min_available_version >= generation:
-            return
-        if found.min_decryption_version < generation:
-            # Another process may have raised it further since; the server refuses to go below what is trimmed.
-            least: dict[str, object] = {"min_decryption_version": generation, "min_encryption_version": generation}
-            self._ask("keys", least, "config")
-        self._ask("keys", {"min_available_version": generation}, "trim")
-        if self._read().min_available_version < generation:
-            raise NotStored("the Vault server does not destroy the old versions of the key")
+        if generation > 1:
+            # Also where the server says that it is done: it may say so of what it has not stored.
+            self._store(generation)
+            if self._read().min_available_version < generation:
+                raise NotStored("the Vault server does not destroy the old versions of the key")
 
-    def _ask(self, verb: str, body: dict[str, object] | None, step: str | None = None) -> Answer:
+    def _store(self, least: int) -> _Key:
+        """Have the server store the key as it has it in memory, without the versions below `least`; return it."""
+        for _ in range(STORE_TRIES):
+            found = self._read()
+            least = max(least, found.min_available_version)
+            if found.min_decryption_version < least or found.min_encryption_version < least:
+                # The server trims only what is forbidden before; and refuses to go below what another trimmed since.
+                lowest = max(least, found.min_decryption_version)
+                self._server.write(self._path("keys", "config"), _usable_from(lowest))
+            if self._server.write(self._path("keys", "trim"), {"min_available_version": least}).done:
+                self._stored = found.latest_version
+                return found
+        raise NotStored("the Vault server does not store the versions of the key")
+
+    def _ask(self, verb: str, body: dict[str, object]) -> Answer:
+        return self._server.ask("POST", self._path(verb), body)
+
+    def _path(self, verb: str, step: str | None = None) -> str:
         path = f"{self._mount}/{verb}/{self._name}"
-        return self._server.ask("POST", path if step is None else f"{path}/{step}", body)
+        return path if step is None else f"{path}/{step}"
 
     def _read(self) -> _Key:
         answer = self._server.ask("GET", f"{self._mount}/keys/{self._name}")
@@ -190,8 +218,10 @@ class VaultProvider:
             raise KeyMissing(f"the transit key must be of type {KEY_TYPE} and derived, which binds each wrapped key")
         if found.exportable or found.allow_plaintext_backup:
             raise KeyMissing("the transit key may leave the Vault server, so that destroying it would prove nothing")
-        if any(self._made.get(version, made) != made for version, made in found.keys.items()):
-            # What was wrapped under it would be lost with the right key's return.
+        known = min(self._made.keys() & found.keys.keys(), default=None)
+        if known is not None and self._made[known] != found.keys[known]:
+            # What is wrapped under it would be lost with the right key's return. Where only a later version differs,
+            # the server had named one that was not stored, and made another one since.
             raise KeyMissing("the transit key was replaced by another one")
         self._made, self.generation = found.keys, found.latest_version
         return found
@@ -199,6 +229,10 @@ class VaultProvider:
 
 def _prefix(generation: int) -> str:
     return f"vault:v{generation}:"
+
+
+def _usable_from(version: int) -> dict[str, object]:
+    return {"min_decryption_version": version, "min_encryption_version": version}
 
 
 def _text(data: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -79,12 +80,12 @@ class ThrowawayOpenBao:
     @contextmanager
     def sealed(self) -> Iterator[None]:
         """Keep it sealed meanwhile."""
-        line = next(line for line in self._log().splitlines() if line.startswith("Unseal Key: "))
+        key = self._unseal_key()
         self.ask("PUT", "sys/seal")
         try:
             yield
         finally:
-            self.ask("PUT", "sys/unseal", {"key": line.removeprefix("Unseal Key: ").strip()})
+            self.ask("PUT", "sys/unseal", {"key": key})
             self._until_unsealed()
 
     @contextmanager
@@ -97,6 +98,14 @@ class ThrowawayOpenBao:
             yield
         finally:
             self._process.send_signal(signal.SIGCONT)
+
+    def _unseal_key(self) -> str:
+        """Return what the server prints a moment after it began to answer."""
+        deadline = time.monotonic() + START_SECONDS
+        while (found := re.search(r"^Unseal Key: (\S+)\s", self._log(), re.MULTILINE)) is None:
+            assert time.monotonic() < deadline, self._log()
+            time.sleep(0.05)
+        return found[1]
 
     def _until_unsealed(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
 from uuid import uuid4
 
 import pytest
@@ -21,6 +22,19 @@ from ops.vault_provider import VaultProvider
 from records.errors import KeyMissing, KeyProviderUnreachable
 from tests.kept_keys import KeptKeys, documented_policy, in_vault
 from tests.throwaway_openbao import ThrowawayOpenBao
+
+KEY_AS_SAID = {
+    "type": "aes256-gcm96",
+    "derived": True,
+    "exportable": False,
+    "allow_plaintext_backup": False,
+    "keys": {"1": 1},
+    "latest_version": 1,
+    "min_available_version": 0,
+    "min_decryption_version": 1,
+    "min_encryption_version": 1,
+}
+"""What a server says of a key that was just made."""
 
 
 @pytest.fixture
@@ -139,6 +153,85 @@ def test_a_destruction_that_was_cut_short_is_seen_and_finished(
     assert openbao.ask("GET", f"transit/keys/{name}")["data"]["min_available_version"] == 2
 
 
+def test_versions_that_were_returned_or_named_outlive_the_server(
+    vault: KeptKeys, name: str, openbao: ThrowawayOpenBao
+) -> None:
+    """OpenBao takes one of two rotations at once into its memory only, and says 500; its next start has lost it."""
+    provider = vault.found()
+    refused: list[int] = []
+
+    def rotate() -> None:
+        try:
+            openbao.ask("POST", f"transit/keys/{name}/rotate")
+        except HTTPError as error:
+            refused.append(error.code)
+
+    for round_ in range(60):
+        others = [threading.Thread(target=rotate) for _ in range(2)]
+        for thread in others:
+            thread.start()
+        begun = provider.begin_generation()
+        for thread in others:
+            thread.join()
+        # Each alone must be enough: that it was returned, and that it was named to somebody else.
+        named = vault.open().generations() if round_ % 2 else tuple(range(1, begun + 1))
+        wrapped = {number: provider.wrap(b"context", b"secret", number) for number in (begun, named[-1])}
+        with openbao.sealed():
+            pass
+        assert vault.open().generations()[: len(named)] == named
+        for number, each in wrapped.items():
+            assert provider.unwrap(number, b"context", each) == b"secret"
+        if round_ >= 10 and refused:
+            break
+    assert set(refused) == {500}, "no two rotations met: nothing was tried"
+
+
+def test_no_version_is_returned_before_a_write_that_followed_its_reading(
+    answering: tuple[type[_Answering], VaultServer],
+) -> None:
+    handler, server = answering
+    handler.answers = (200, json.dumps({"data": KEY_AS_SAID | {"latest_version": 2}}).encode())
+    key = "/v1/transit/keys/k"
+    provider = VaultProvider(server, "transit", "k")
+    assert provider.begin_generation() == 2
+    assert handler.asked == [key, f"{key}/rotate", key, f"{key}/trim"]
+    handler.asked.clear()
+    assert provider.generations() == (1, 2)
+    assert handler.asked == [key], "what is known to be stored is not stored again"
+    handler.answers = (200, json.dumps({"data": KEY_AS_SAID | {"latest_version": 3}}).encode())
+    assert provider.generations() == (1, 2, 3)
+    assert handler.asked[1:] == [key, key, f"{key}/trim"]
+
+
+def test_a_destruction_that_the_server_has_in_memory_only_is_made_again(
+    vault: KeptKeys, name: str, answering: tuple[type[_Answering], VaultServer]
+) -> None:
+    """It says that it is done of what it did not store; so what it says is no reason to leave it."""
+    handler, server = answering
+    handler.answers = (
+        200,
+        json.dumps({"data": KEY_AS_SAID | {"latest_version": 3, "min_available_version": 2}}).encode(),
+    )
+    VaultProvider(server, "transit", "k").destroy_generations_below(2)
+    assert "/v1/transit/keys/k/trim" in handler.asked
+
+
+def test_what_the_server_refuses_for_another_write_is_asked_again_and_not_for_ever(
+    answering: tuple[type[_Answering], VaultServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault_http, "LONGEST_WRITE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(vault_http, "WRITE_WAIT_SECONDS", 0.001)
+    handler, server = answering
+    handler.answers = (500, b"{}")
+    with pytest.raises(KeyProviderUnreachable, match="500"):
+        server.write("transit/keys/k/rotate")
+    assert len(handler.asked) == vault_http.WRITE_TRIES
+    handler.asked.clear()
+    handler.answers = (400, b"{}")
+    assert not server.write("transit/keys/k/rotate").done
+    assert len(handler.asked) == 1
+
+
 def test_a_copy_of_a_clinic_with_the_short_policy_destroys_nothing(
     vault: KeptKeys, name: str, openbao: ThrowawayOpenBao
 ) -> None:
@@ -229,9 +322,7 @@ def test_an_answer_that_is_not_vaults_is_out_of_reach(
 
 def test_a_server_that_wraps_nothing_is_not_believed(answering: tuple[type[_Answering], VaultServer]) -> None:
     handler, server = answering
-    key = {"type": "aes256-gcm96", "derived": True, "exportable": False, "allow_plaintext_backup": False}
-    versions = {"keys": {"1": 1}, "latest_version": 1, "min_available_version": 0, "min_decryption_version": 1}
-    handler.answers = (200, json.dumps({"data": {**key, **versions}}).encode())
+    handler.answers = (200, json.dumps({"data": KEY_AS_SAID}).encode())
     provider = VaultProvider(server, "transit", "k")
     for ciphertext in ("c2VjcmV0", "vault:v2:AAAA", "vault:v11:AAAA"):
         handler.answers = (200, json.dumps({"data": {"ciphertext": ciphertext}}).encode())
