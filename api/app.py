@@ -26,6 +26,7 @@ from werkzeug.routing import Rule
 from api import (
     access_report,
     assessments,
+    attachments,
     audit,
     care_team,
     caseload,
@@ -68,6 +69,7 @@ CONCEPTS = (
     assessments,
     goals,
     notes,
+    attachments,
     disclosures,
     exports,
     legal_holds,

@@ -32,6 +32,7 @@ from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.access_log import reason_of
 from records.actors import Purpose
+from records.attachment_files import AttachmentFiles
 from records.client_record import ClientRecord
 from records.decision import Decision
 from records.drafts import Drafts
@@ -58,6 +59,10 @@ class Clinic(Protocol):
     @property
     def drafts(self) -> Drafts:
         """The door for drafts."""
+
+    @property
+    def attachments(self) -> AttachmentFiles:
+        """The door for the files of attachments."""
 
     @property
     def emergency(self) -> EmergencyDoor:
@@ -257,6 +262,11 @@ class Change:
         return self._door.clinic.drafts
 
     @property
+    def attachments(self) -> AttachmentFiles:
+        """The door for the files of attachments."""
+        return self._door.clinic.attachments
+
+    @property
     def emergency(self) -> EmergencyDoor:
         """The door for emergency access."""
         return self._door.clinic.emergency
@@ -359,6 +369,7 @@ def _version_of(record: ClientRecord, subject: UUID) -> int:
         record.goals,
         record.notes,
         record.risk_assessments,
+        record.attachments,
         record.disclosures,
         record.holds,
     )

@@ -69,7 +69,7 @@ def reads(
     tagged: bool = False,
     forms: type[msgspec.Struct] | None = None,
     finds: bool = False,
-    media_type: str = JSON,
+    media_types: Sequence[str] = (JSON,),
     path: Sequence[dict[str, Any]] = (),
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Declare a route as a clinical reading.
@@ -82,7 +82,7 @@ def reads(
         tagged: whether the answer has an ETag.
         forms: what the page's items are, where it can be had as NDJSON, CSV and FHIR too.
         finds: whether it may not find what the address names, though that is no client.
-        media_type: of the answer.
+        media_types: those that the answer may be of.
         path: parts of the address that need describing.
     """
     action = view if isinstance(view, str) else view.action
@@ -114,7 +114,7 @@ def reads(
             names=finds or bool(set(function.__annotations__) - {"reading", "return"}),
             tagged=tagged,
             forms=forms is not None,
-            media_type=media_type,
+            media_types=media_types,
             path=path,
         )
         return _declare(route, Declared("reading", action), operation)

@@ -65,7 +65,7 @@ def release_an_export(change: Change, client_id: UUID) -> Response:
 
 
 @blueprint.route("/clients/<uuid:client_id>/exports/<uuid:export_id>", methods=["GET"])
-@reads(BundleView.action, query=NoQuery, document={"type": "string", "format": "binary"}, media_type=ZIP)
+@reads(BundleView.action, query=NoQuery, document={"type": "string", "format": "binary"}, media_types=(ZIP,))
 def fetch_an_export(reading: Reading, client_id: UUID, export_id: UUID) -> Response:
     """Fetch the bundle of a release, as a zip."""
     bundle = raw(reading.show(reading.clinic.releasing.exports.bundles, client_id, export_id), ZIP)

@@ -56,7 +56,7 @@ def show_checkpoint(proving: Proving) -> Response:
     EntriesView.action,
     query=Body,
     document=BINARY,
-    media_type=OCTETS,
+    media_types=(OCTETS,),
     path=_place(f"^{_NUMBER}", "Number of the tile, as `x001/067`, and `.p/<width>` for a partial one."),
 )
 def show_entries(reading: Reading, tile: str) -> Response:

@@ -116,7 +116,7 @@ def describe_reading(
     names: bool,
     tagged: bool,
     forms: bool = False,
-    media_type: str = JSON,
+    media_types: Sequence[str] = (JSON,),
     path: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the operation of a reading.
@@ -128,7 +128,7 @@ def describe_reading(
         names: whether the address names a client, an item or an entry, and so may not find one.
         tagged: whether the answer has an ETag.
         forms: whether it can be had in forms other than JSON.
-        media_type: of the answer.
+        media_types: those that the answer may be of.
         path: parts of the address that need describing, for which nothing may be found.
     """
     parameters: list[Any] = [PURPOSE, REASON, EMERGENCY_ACCESS, *path, {"in": "query", "schema": query}]
@@ -136,7 +136,7 @@ def describe_reading(
     headers = {"ETag": {**ETAG, "required": True}} if tagged else {}
     if forms:
         problems, headers = (*problems, 406), {**headers, "Link": LINK}
-    success = _success(200, document, headers, media_type)
+    success = _success(200, document, headers, *media_types)
     if forms:
         success["content"].update(DESCRIBED)
     return {
@@ -232,8 +232,9 @@ def describe_public(
     }
 
 
-def _success(status: int, document: Any, headers: dict[str, Any], media_type: str = JSON) -> dict[str, Any]:
-    described = {"description": HTTPStatus(status).phrase, "content": {media_type: {"schema": document}}}
+def _success(status: int, document: Any, headers: dict[str, Any], *media_types: str) -> dict[str, Any]:
+    content = {each: {"schema": document} for each in media_types or (JSON,)}
+    described = {"description": HTTPStatus(status).phrase, "content": content}
     return {**described, "headers": headers} if headers else described
 
 

@@ -36,6 +36,7 @@ from projections.rebuild import SNAPSHOTS
 from projections.retention import RetentionDueView
 from projections.roster import Roster
 from records.actors import Actor, Role
+from records.attachment_files import AttachmentFiles
 from records.clinic import found_clinic
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Drafts
@@ -116,6 +117,7 @@ class Clinic(NamedTuple):
 
     service: Service
     drafts: Drafts
+    attachments: AttachmentFiles
     emergency: EmergencyDoor
     store: Store
     keyring: Keyring
@@ -351,6 +353,7 @@ def _put_together(
     return Clinic(
         service=service,
         drafts=Drafts(service, store),
+        attachments=AttachmentFiles(service),
         emergency=EmergencyDoor(service),
         store=store,
         keyring=keyring,

@@ -19,6 +19,7 @@ import msgspec
 from projections.sealed_rows import Snapshot
 from projections.sections import (
     assessments,
+    attachments,
     consents,
     corrections,
     disclosures,
@@ -55,6 +56,7 @@ SECTIONS = {
     "goals": goals.SHOWS,
     "notes": notes.SHOWS,
     "notes_due": notes_due.SHOWS,
+    "attachments": attachments.SHOWS,
     "disclosures": disclosures.SHOWS,
     "risk": risk.SHOWS,
     "corrections": corrections.SHOWS,
@@ -79,7 +81,7 @@ IGNORED: tuple[type[Event], ...] = (
 )
 
 PLACE = "view:client"
-FOLD_SCHEMA = 3
+FOLD_SCHEMA = 4
 """Version of the fold: it changes with the layout or the meaning of any section's state; older rows are folded anew."""
 
 
@@ -96,6 +98,7 @@ class ClientState(msgspec.Struct, kw_only=True):
     goals: goals.State = msgspec.field(default_factory=goals.State)
     notes: notes.State = msgspec.field(default_factory=notes.State)
     notes_due: notes_due.State = msgspec.field(default_factory=notes_due.State)
+    attachments: attachments.State = msgspec.field(default_factory=attachments.State)
     disclosures: disclosures.State = msgspec.field(default_factory=disclosures.State)
     risk: risk.State = msgspec.field(default_factory=risk.State)
     corrections: corrections.State = msgspec.field(default_factory=corrections.State)

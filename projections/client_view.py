@@ -26,6 +26,7 @@ import msgspec
 from projections.client_state import SNAPSHOT, ClientState, counts, fold
 from projections.sections import (
     assessments,
+    attachments,
     consents,
     disclosures,
     episodes,
@@ -38,6 +39,7 @@ from projections.sections import (
     sessions,
 )
 from projections.sections.assessments import MeasureItem
+from projections.sections.attachments import AttachmentItem
 from projections.sections.consents import ConsentItem, DeskConsent
 from projections.sections.disclosures import DisclosureItem
 from projections.sections.episodes import EpisodeItem
@@ -97,8 +99,9 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
         next_session, bookings, last_sessions: what comes next, what comes after it, and the last five.
         notes: the last five.
         notes_due: sessions whose note should have been signed by now, the oldest first.
-        notes_in_error, sessions_in_error, risk_in_error: how many are hidden because they were entered in error; the
-            history has them.
+        attachments: the newest; `attachments_total` tells how many there are.
+        notes_in_error, sessions_in_error, risk_in_error, attachments_in_error: how many are hidden because they were
+            entered in error; the history has them.
         disclosures: the last five that were recorded, also those entered in error, marked.
         legal_holds: those that stand; while one does, nothing of this record is erased.
         care_team: who treats and supervises now; empty where a past moment was asked about.
@@ -125,6 +128,9 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="view"
     notes: tuple[NoteItem, ...] = ()
     notes_due: tuple[NoteDue, ...] = ()
     notes_in_error: int = 0
+    attachments: tuple[AttachmentItem, ...] = ()
+    attachments_total: int = 0
+    attachments_in_error: int = 0
     disclosures: tuple[DisclosureItem, ...] = ()
     legal_holds: tuple[LegalHoldItem, ...] = ()
     care_team: tuple[TeamMember, ...] = ()
@@ -256,6 +262,9 @@ def render_clinical(
         notes=notes.render(state.notes, viewing),
         notes_due=notes_due.render(state.notes_due, viewing.policy, viewing.passed),
         notes_in_error=state.notes.in_error,
+        attachments=attachments.render(state.attachments, viewing),
+        attachments_total=state.attachments.total,
+        attachments_in_error=state.attachments.in_error,
         disclosures=disclosures.render(state.disclosures, viewing),
         legal_holds=legal_holds.render(state.legal_holds, viewing),
         care_team=team,

@@ -21,6 +21,7 @@ from projections.sealed_rows import Snapshot
 from projections.sections import notes_due, retention
 from records.access import AccessRecorded
 from records.assessments import AssessmentEnteredInError, AssessmentRecorded
+from records.attachments import EVENTS as ATTACHMENT_EVENTS
 from records.bookings import AttendanceRecorded, SessionBooked, SessionCancelled, SessionRescheduled, status_after
 from records.breaches import SessionBreachReviewed
 from records.care_team import CareTeamMemberAdded, CareTeamMemberRemoved
@@ -225,6 +226,7 @@ IGNORED: tuple[type[Event], ...] = (
     *GOAL_EVENTS,
     NoteAddendumSigned,
     NoteAmended,
+    *ATTACHMENT_EVENTS,
     *DISCLOSURE_EVENTS,
     EpisodePhaseSet,
     EpisodeProtocolChanged,

@@ -17,6 +17,7 @@ import msgspec
 from records import (
     access,
     assessments,
+    attachments,
     bookings,
     breaches,
     care_team,
@@ -53,6 +54,7 @@ CONCEPTS = (
     risk,
     goals,
     notes,
+    attachments,
     disclosures,
     legal_hold,
     imports,

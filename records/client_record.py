@@ -27,6 +27,7 @@ GoalStatus = Literal["active", "paused", "achieved", "partly-achieved", "abandon
 RiskStatus = Literal["recorded", "entered-in-error"]
 NoteStatus = Literal["signed", "entered-in-error"]
 DisclosureStatus = Literal["made", "entered-in-error"]
+AttachmentStatus = Literal["added", "entered-in-error"]
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 """No living client was born before."""
@@ -181,6 +182,14 @@ class DisclosureState(msgspec.Struct, frozen=True, kw_only=True):
     status: DisclosureStatus = "made"
 
 
+class AttachmentState(msgspec.Struct, frozen=True, kw_only=True):
+    """One attachment: whether it stands, and whether the original was given back."""
+
+    version: int
+    status: AttachmentStatus = "added"
+    returned: bool = False
+
+
 class HoldState(msgspec.Struct, frozen=True, kw_only=True):
     """One legal hold: since when it stands, and whether somebody lifted it."""
 
@@ -203,7 +212,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
         birth_date, birth_date_latest: the earliest and the latest day that it can be; None where it is not known.
         died: the latest day that the death can be; None for who is not known to have died.
         died_exactly: `died` is the very day.
-        consents, episodes, sessions, assessments, goals, notes, disclosures: items by id.
+        consents, episodes, sessions, assessments, goals, notes, attachments, disclosures: items by id.
         risk_assessments: whether each risk assessment stands.
         breaches: session id → what was missing when it was held, and whether that was reviewed.
         holds: legal holds, those that were lifted too.
@@ -225,6 +234,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
     goals: dict[UUID, GoalState] = msgspec.field(default_factory=dict)
     risk_assessments: dict[UUID, RiskState] = msgspec.field(default_factory=dict)
     notes: dict[UUID, NoteState] = msgspec.field(default_factory=dict)
+    attachments: dict[UUID, AttachmentState] = msgspec.field(default_factory=dict)
     breaches: dict[UUID, BreachState] = msgspec.field(default_factory=dict)
     disclosures: dict[UUID, DisclosureState] = msgspec.field(default_factory=dict)
     holds: dict[UUID, HoldState] = msgspec.field(default_factory=dict)
@@ -245,6 +255,7 @@ class ClientRecord(msgspec.Struct, kw_only=True):
             goals=dict(self.goals),
             risk_assessments=dict(self.risk_assessments),
             notes=dict(self.notes),
+            attachments=dict(self.attachments),
             disclosures=dict(self.disclosures),
             breaches=dict(self.breaches),
             holds=dict(self.holds),

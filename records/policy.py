@@ -111,6 +111,9 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "note.addend": _CLINICAL_WRITE,
     "note.amend": _CLINICAL_WRITE,
     "note.error": _CLINICAL_WRITE,
+    "attachment.add": _CLINICAL_WRITE,
+    "attachment.change": _CLINICAL_WRITE,
+    "attachment.error": _CLINICAL_WRITE,
     "disclosure.record": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "disclosure.error": {Role.THERAPIST: Grant(_TEAM), Role.RECORDS_CLERK: _ANYONE},
     "record.import": {Role.RECORDS_CLERK: _ANYONE},
@@ -121,6 +124,7 @@ TABLE: dict[str, dict[Role, Grant]] = {
     "client.view": {**_EMERGENCY_READ, Role.FRONT_DESK: Grant(frozenset(), _TREAT)},
     "client.timeline": _EMERGENCY_READ,
     "note.view": _EMERGENCY_READ,
+    "attachment.view": _EMERGENCY_READ,
     "note.draft.view": {
         Role.THERAPIST: Grant(_TEAM, _TREAT, emergency=True),
         Role.SUPERVISOR: Grant(_EMERGENCY, frozenset({Purpose.ETREAT})),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from projections.export.material import REASONS, ExportedRecord
 from projections.export.record_json import readable_json
-from projections.fhir import assessments, consents, disclosures, episodes, goals, notes, risk, sessions
+from projections.fhir import assessments, attachments, consents, disclosures, episodes, goals, notes, risk, sessions
 from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import LOINC, URI, Json, concept, instant
 from projections.fhir.mapping import MAPPING, WITHOUT
@@ -34,6 +34,7 @@ SECTIONS = (
     risk.SECTION,
     goals.SECTION,
     notes.SECTION,
+    attachments.SECTION,
     disclosures.SECTION,
     disclosures.HOLDS,
 )

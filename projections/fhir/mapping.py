@@ -19,11 +19,22 @@ Every event has a Provenance, too. An event of the client's record is either in 
 
 from __future__ import annotations
 
-from projections.fhir import assessments, consents, disclosures, episodes, goals, identity, notes, risk, sessions
+from projections.fhir import (
+    assessments,
+    attachments,
+    consents,
+    disclosures,
+    episodes,
+    goals,
+    identity,
+    notes,
+    risk,
+    sessions,
+)
 from projections.fhir.draft import Handler
 from records.event import topic_of
 
-CONCEPTS = (identity, episodes, sessions, consents, assessments, risk, goals, notes, disclosures)
+CONCEPTS = (identity, episodes, sessions, consents, assessments, risk, goals, notes, attachments, disclosures)
 
 MAPPING: dict[str, Handler] = {
     topic_of(event): handler for concept in CONCEPTS for event, handler in concept.MAPS.items()

@@ -121,6 +121,7 @@ def _given(state: State, event: ConsentGiven, recorded: Recorded) -> None:
 
 def _withdrawn(state: State, event: ConsentWithdrawn, recorded: Recorded) -> None:
     _end(state, event.consent_id, "withdrawn", recorded)
+    _prune(state)
 
 
 def _in_error(state: State, event: ConsentEnteredInError, recorded: Recorded) -> None:
@@ -128,6 +129,7 @@ def _in_error(state: State, event: ConsentEnteredInError, recorded: Recorded) ->
     old = state.items.get(event.restores) if event.restores is not None else None
     if old is not None:
         old.status, old.version = "given", recorded.version
+    _prune(state)
 
 
 SHOWS: dict[type, Handler] = {
@@ -199,6 +201,10 @@ def _end(state: State, consent_id: UUID, status: str, recorded: Recorded) -> Non
 
 def _put(state: State, consent: Consent) -> None:
     state.items[consent.id] = consent
+    _prune(state)
+
+
+def _prune(state: State) -> None:
     if len(state.items) <= KEPT_ENDED:
         return
     ended = [each.id for each in state.items.values() if each.status != "given"]

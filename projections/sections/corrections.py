@@ -13,6 +13,7 @@ import msgspec
 
 from projections.sections.viewing import Handler
 from records.assessments import AssessmentEnteredInError
+from records.attachments import AttachmentEnteredInError
 from records.consent import ConsentEnteredInError
 from records.disclosures import DisclosureEnteredInError
 from records.event import Event, Recorded
@@ -54,6 +55,7 @@ SHOWS: dict[type, Handler] = {
     SessionEnteredInError: _in_error,
     GoalEnteredInError: _in_error,
     DisclosureEnteredInError: _in_error,
+    AttachmentEnteredInError: _in_error,
 }
 
 

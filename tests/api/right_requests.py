@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -33,6 +34,12 @@ EPISODE = {"format": "individual", "modality": "DIT", "protocol": "dit-manual"}
 PROMPTING = {"measure": "PHQ-9", "answers": [0] * 8 + [1]}
 RISK = {"level": "low", "formulation": f"{CANARY}: asked; no plan."}
 DEATH = {"reported_by": CANARY}
+FILE = {
+    "kind": "letter",
+    "made_by": "third-party",
+    "title": f"{CANARY}: a letter",
+    "content": base64.b64encode(f"{CANARY}: dear colleague.".encode()).decode(),
+}
 HOLD = {"authority": "court", "requested_by": CANARY, "reference": CANARY, "reason": f"{CANARY}: a claim."}
 GOAL = {"text": f"{CANARY}: say no.", "scale": "gas"}
 
@@ -122,6 +129,16 @@ class Kitchen:
             body["supervisor_id"] = self.placed("supervises")
         return Right({"session_id": answered.json["id"]}, body, answered.json["version"])
 
+    def attached(self) -> str:
+        """Return a file that somebody of the team added."""
+        therapist, token = self._served.clinic.hire(Role.THERAPIST, "Ida Moss")
+        self._served.clinic.team(self._client_id, therapist, "team")
+        address = self._served.of("/attachments", self._client_id)
+        added = self._served.call("POST", address, FILE, by=None, token=token)
+        assert added.status_code == 201, added.json
+        assert added.json is not None
+        return str(added.json["id"])
+
     def held(self) -> tuple[str, int]:
         """Hold a session that was attended."""
         session, version = self.attended()
@@ -152,7 +169,9 @@ class Kitchen:
         officer = self._served.clinic.tokens[Role.PRIVACY_OFFICER]
         made = self._served.call("POST", "/v1/audit/spot-checks", {}, by=None, token=officer)
         assert made.status_code == 201, made.json
-        clinic = self._served.clinic.opened.service.directory.clinic
+        service = self._served.clinic.opened.service
+        service.follow()
+        clinic = service.directory.clinic
         draw = list(clinic.draws)[-1]
         return str(draw), next(iter(clinic.draws[draw].checks))
 
@@ -248,7 +267,7 @@ def _sends(body: dict[str, Any]) -> Recipe:
     return lambda kitchen: Right({}, body)
 
 
-def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, Any]) -> Recipe:
+def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, Any] | None) -> Recipe:
     def cook(kitchen: Kitchen) -> Right:
         item, version = made(kitchen)
         return Right({name: item}, body, version)
@@ -256,7 +275,7 @@ def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, A
     return cook
 
 
-def _onto(name: str, path: str, content: dict[str, Any], body: dict[str, Any]) -> Recipe:
+def _onto(name: str, path: str, content: dict[str, Any], body: dict[str, Any] | None) -> Recipe:
     return _on(name, lambda kitchen: kitchen.made(path, content), body)
 
 
@@ -359,6 +378,14 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/death/error": lambda k: Right({}, REASON, k.death_or_life(dead=True)),
     "POST /v1/clients/{client_id}/legal-holds": lambda k: Right({}, HOLD),
     "POST /v1/clients/{client_id}/legal-holds/{hold_id}/lifting": _on("hold_id", Kitchen.hold, REASON),
+    "POST /v1/clients/{client_id}/attachments": _sends(FILE),
+    "GET /v1/clients/{client_id}/attachments/{attachment_id}": lambda k: Right({"attachment_id": k.attached()}),
+    "POST /v1/clients/{client_id}/attachments/{attachment_id}/return": _onto(
+        "attachment_id", "/attachments", FILE, None
+    ),
+    "POST /v1/clients/{client_id}/attachments/{attachment_id}/error": _onto(
+        "attachment_id", "/attachments", FILE, REASON
+    ),
     "GET /v1/clients/{client_id}/disclosures": _nothing,
     "GET /v1/clients/{client_id}/disclosures/letter": _nothing,
     "POST /v1/clients/{client_id}/exports": lambda k: Right({}, k.export()),

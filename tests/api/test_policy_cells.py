@@ -60,6 +60,11 @@ GET    /v1/clients/{client_id}/disclosures                    therapist:team:TRE
 GET    /v1/clients/{client_id}/disclosures                    privacy_officer:any:HCOMPL records_clerk:any:PATRQT
 POST   /v1/clients/{client_id}/death                          front_desk:any therapist:team
 POST   /v1/clients/{client_id}/death/error                    front_desk:any therapist:team
+POST   /v1/clients/{client_id}/attachments                    therapist:team
+POST   /v1/clients/{client_id}/attachments/{attachment_id}/return therapist:team
+POST   /v1/clients/{client_id}/attachments/{attachment_id}/error therapist:team
+GET    /v1/clients/{client_id}/attachments/{attachment_id}    therapist:team:TREAT supervisor:supervises:HQUALIMP
+GET    /v1/clients/{client_id}/attachments/{attachment_id}    therapist:emergency:ETREAT supervisor:emergency:ETREAT
 POST   /v1/clients/{client_id}/legal-holds                    privacy_officer:any
 POST   /v1/clients/{client_id}/legal-holds/{hold_id}/lifting  privacy_officer:any
 GET    /v1/clients/{client_id}/retention                      therapist:team:TREAT supervisor:supervises:HQUALIMP
@@ -374,6 +379,7 @@ def test_whoever_reads_leaves_one_entry(asked: Asked, cells: list[Cell]) -> None
         "GET /v1/clients/{client_id}/timeline": "client.timeline",
         "GET /v1/clients/{client_id}/notes/{note_id}": "note.view",
         "GET /v1/clients/{client_id}/notes/{note_id}/draft": "note.draft.view",
+        "GET /v1/clients/{client_id}/attachments/{attachment_id}": "attachment.view",
         "GET /v1/clients/{client_id}/access-report": "client.access_report",
         "GET /v1/clients/{client_id}/disclosures": "client.disclosures",
         "GET /v1/clients/{client_id}/disclosures/letter": "client.accounting",

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api.app import create_app
+from api.attachments import ATTACHMENT
 from api.audit import LAST_INDEX
 from api.door import Declared
 from api.exports import EXPORT
@@ -77,6 +78,9 @@ def readings(served: Served, erasure: Waiting) -> list[str]:
     made = served.call("POST", served.of("/exports"), EXPORT, by=CLERK)
     assert made.json is not None
     exported = made.json["id"]
+    added = served.call("POST", served.of("/attachments"), ATTACHMENT)
+    assert added.json is not None
+    attachment = added.json["id"]
     index = served.clinic.reader.access_events(served.client_id)[-1].index
     found = []
     for rule in served.app.url_map.iter_rules():
@@ -90,6 +94,7 @@ def readings(served: Served, erasure: Waiting) -> list[str]:
             path = path.replace(f"<int(max={LAST_INDEX}):index>", str(index))
             path = path.replace("<uuid:review_id>", str(review))
             path = path.replace("<uuid:export_id>", str(exported))
+            path = path.replace("<uuid:attachment_id>", str(attachment))
             path = path.replace("<path:tile>", "000.p/1")
             assert "<" not in path, "give the new address something to read"
             found.append(path)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from records import (
     assessments,
+    attachments,
     bookings,
     breaches,
     consent,
@@ -88,6 +89,10 @@ class History:
             self.events.append(recorded)
 
 
+def _error(history: History, decision: Decision, items: str, field: str, target: UUID, b: int) -> None:
+    history.do(decision, item=items, item_id=target, reason=_text(b), **{field: target})
+
+
 def _text(number: int) -> str:
     return f"{CANARY} {number}"
 
@@ -135,24 +140,12 @@ def _consent(history: History, a: int, b: int) -> None:
 
 
 def _withdraw(history: History, a: int, b: int) -> None:
-    history.do(
-        consent.withdraw_consent,
-        item="consents",
-        item_id=_id(1, a),
-        consent_id=_id(1, a),
-        channel="telephone",
-        reason=_text(b),
-    )
+    told = {"consent_id": _id(1, a), "channel": "telephone", "reason": _text(b)}
+    history.do(consent.withdraw_consent, item="consents", item_id=_id(1, a), **told)
 
 
 def _consent_error(history: History, a: int, b: int) -> None:
-    history.do(
-        consent.mark_consent_entered_in_error,
-        item="consents",
-        item_id=_id(1, a),
-        consent_id=_id(1, a),
-        reason=_text(b),
-    )
+    _error(history, consent.mark_consent_entered_in_error, "consents", "consent_id", _id(1, a), b)
 
 
 def _episode(history: History, a: int, b: int) -> None:
@@ -239,9 +232,7 @@ def _session_error(history: History, a: int, b: int) -> None:
     held = [key for key, state in history.record.sessions.items() if state.status == "held"]
     if held and b % 2:
         target = held[(a * 10 + b) % len(held)]
-        history.do(
-            sessions.mark_session_entered_in_error, item="sessions", item_id=target, session_id=target, reason=_text(b)
-        )
+        _error(history, sessions.mark_session_entered_in_error, "sessions", "session_id", target, b)
 
 
 def _review(history: History, a: int, b: int) -> None:
@@ -274,7 +265,7 @@ def _protocol(history: History, a: int, b: int) -> None:
 
 
 def _goal_error(history: History, a: int, b: int) -> None:
-    history.do(goals.mark_goal_entered_in_error, item="goals", item_id=_id(6, a), goal_id=_id(6, a), reason=_text(b))
+    _error(history, goals.mark_goal_entered_in_error, "goals", "goal_id", _id(6, a), b)
 
 
 def _assess(history: History, a: int, b: int) -> None:
@@ -301,13 +292,7 @@ def _assessment_error(history: History, a: int, b: int) -> None:
     known = list(history.record.assessments)
     if known:
         target = known[(a * 10 + b) % len(known)]
-        history.do(
-            assessments.mark_assessment_entered_in_error,
-            item="assessments",
-            item_id=target,
-            assessment_id=target,
-            reason=_text(b),
-        )
+        _error(history, assessments.mark_assessment_entered_in_error, "assessments", "assessment_id", target, b)
 
 
 def _risk(history: History, a: int, b: int) -> None:
@@ -326,13 +311,7 @@ def _risk_error(history: History, a: int, b: int) -> None:
     known = list(history.record.risk_assessments)
     if known:
         target = known[-1 - (a * 10 + b) % len(known)]
-        history.do(
-            risk.mark_risk_assessment_entered_in_error,
-            item="risk_assessments",
-            item_id=target,
-            risk_id=target,
-            reason=_text(b),
-        )
+        _error(history, risk.mark_risk_assessment_entered_in_error, "risk_assessments", "risk_id", target, b)
 
 
 def _clear(history: History, a: int, b: int) -> None:
@@ -407,7 +386,7 @@ def _amend(history: History, a: int, b: int) -> None:
 
 
 def _note_error(history: History, a: int, b: int) -> None:
-    history.do(notes.mark_note_entered_in_error, item="notes", item_id=_id(7, a), note_id=_id(7, a), reason=_text(b))
+    _error(history, notes.mark_note_entered_in_error, "notes", "note_id", _id(7, a), b)
 
 
 def _disclose(history: History, a: int, b: int) -> None:
@@ -425,13 +404,30 @@ def _disclose(history: History, a: int, b: int) -> None:
 
 
 def _disclosure_error(history: History, a: int, b: int) -> None:
+    _error(history, disclosures.mark_disclosure_entered_in_error, "disclosures", "disclosure_id", _id(8, a), b)
+
+
+def _attach(history: History, a: int, b: int) -> None:
+    picture = {"media_type": "image/png", "alternative_text": _text(b)} if b % 2 else {"media_type": "text/plain"}
     history.do(
-        disclosures.mark_disclosure_entered_in_error,
-        item="disclosures",
-        item_id=_id(8, a),
-        disclosure_id=_id(8, a),
-        reason=_text(b),
+        attachments.add_attachment,
+        attachment_id=_id(10, a),
+        kind=("letter", "artwork", "form")[b % 3],
+        made_by=("client", "clinician", "third-party")[a % 3],
+        title=_text(a),
+        medium=_text(b) if b % 5 == 0 else None,
+        size=b + 1,
+        sha256=f"{b:064x}",
+        **picture,
     )
+
+
+def _move_attachment(history: History, a: int, b: int) -> None:
+    marking, target = attachments.mark_attachment_entered_in_error, _id(10, a)
+    if b % 3:
+        history.do(attachments.return_attachment, item="attachments", item_id=target, attachment_id=target)
+    else:
+        _error(history, marking, "attachments", "attachment_id", target, b)
 
 
 STEPS: tuple[Callable[[History, int, int], None], ...] = (
@@ -475,6 +471,8 @@ STEPS: tuple[Callable[[History, int, int], None], ...] = (
     _death,
     _place_hold,
     _lift_hold,
+    _attach,
+    _move_attachment,
 )
 
 

@@ -33,7 +33,7 @@ from tests.projections.histories import BEGIN, History, histories, long_history
 
 SNAPSHOTS = [client_state.SNAPSHOT, roster_state.SNAPSHOT]
 LONG = long_history(7, 1200)
-LAYOUTS = {"view:client": "38b44ac7e543", "roster": "56e581bb30e8"}
+LAYOUTS = {"view:client": "5231f36e88fb", "roster": "56e581bb30e8"}
 """Place → digest of the state's layout under the present FOLD_SCHEMA."""
 
 

@@ -13,7 +13,7 @@ from records.policy import TABLE, denial, needs_relation
 
 NONE, TEAM, SUPERVISES, EMERGENCY = Relation
 CELLS = list(itertools.product(TABLE, Role, Relation, (None, *Purpose)))
-CLINICAL_TEXT = ("client.timeline", "note.view", "note.draft.view")
+CLINICAL_TEXT = ("client.timeline", "note.view", "note.draft.view", "attachment.view")
 READINGS = {action for action, row in TABLE.items() if any(grant.purposes for grant in row.values())}
 
 PERMITTED = """
@@ -59,6 +59,11 @@ clinic.load                administrator:any operator:any
 clinic.policy             administrator:any operator:any
 clock.declare             administrator:any operator:any
 keys.turn                 administrator:any operator:any
+attachment.add            therapist:team
+attachment.change         therapist:team
+attachment.error          therapist:team
+attachment.view           supervisor:supervises:HQUALIMP therapist:team:TREAT
+attachment.view           supervisor:emergency:ETREAT therapist:emergency:ETREAT
 consent.error             therapist:team
 consent.record            therapist:team
 consent.withdraw          therapist:team
@@ -177,7 +182,7 @@ def test_an_emergency_access_opens_what_a_clinician_needs_and_to_nobody_else() -
         and denial(action, role, EMERGENCY, purpose) is None
         and denial(action, role, NONE, purpose) is not None
     }
-    reads = {"client.view", "client.timeline", "note.view", "note.draft.view"}
+    reads = {"client.view", "client.timeline", "note.view", "note.draft.view", "attachment.view"}
     actions = reads | {"note.draft", "note.sign", "risk.assess", "care_team.join"}
     assert opened == set(itertools.product(actions, (Role.THERAPIST, Role.SUPERVISOR)))
 

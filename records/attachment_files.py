@@ -1,0 +1,118 @@
+"""The bytes of attachments: sealed rows beside the log, stored in the commit of the event that tells of them.
+
+Source: DOMAIN 4 (attachments); CRYPTO 1 (sealed rows).
+
+- A row is sealed under the client's record key, for its place, this client and this attachment; the event holds size
+  and digest of what is in it. So another file, another client's or an altered one never opens, and is never shown.
+- It is written once: a row of this id that is there already stays as it is, and nothing but an erasure deletes it.
+- A crash leaves both, the event and the row, or neither.
+- A row that is missing or does not open is damage, and raises an alarm: nothing can make it anew.
+
+It does not decide (`records.attachments`) and looks at no content (`records.media_files`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+from uuid import UUID
+
+from records.access_log import reason_of
+from records.attachments import MAX_BYTES, AttachmentAdded, add_attachment
+from records.errors import InvalidContent, Refused, SealBroken
+from records.ledger import NO_LEAF
+from records.media_files import take
+from records.reader import Reader
+from records.request import Outcome, Request
+from records.sealing import Place, key_id_of, open_row, seal_row
+from records.service import Service
+from records.store.unit import RowPut, Unit
+
+PLACE = "attachment"
+SCHEMA = 1
+_ONLY_VERSION = 1
+
+
+class AttachmentFiles:
+    """Takes files in."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def add(self, client_id: UUID, attachment_id: UUID, content: bytes, request: Request, **told: Any) -> Outcome:
+        """Clean a file, seal it, and add it to the record, durable when this returns.
+
+        Args:
+            client_id: whose record.
+            attachment_id: its id.
+            content: the file as it was sent.
+            request: who asks.
+            **told: what is told of it; see `records.attachments.add_attachment`.
+
+        Raises:
+            NotPermitted, UnknownClient: and the refusal is recorded.
+            InvalidContent: `/content` is empty, too large or no kind of file that is taken.
+            Refused: as `add_attachment`.
+        """
+        permission = add_attachment.permission
+        self._service.admit(permission, client_id, request)
+        try:
+            if len(content) > MAX_BYTES:
+                raise InvalidContent("/content", f"Is larger than {MAX_BYTES >> 20} MiB.")
+            self._service.client(client_id)
+            taken = take(content)
+            row = sealed_file(self._service.reader, client_id, attachment_id, taken.content)
+        except Refused as refusal:
+            self._service.refuse(permission, client_id, request, reason_of(refusal), resource=attachment_id)
+            raise
+        return self._service.transact(
+            client_id,
+            add_attachment,
+            request,
+            beside=Unit(puts=(row,)),
+            attachment_id=attachment_id,
+            media_type=taken.media_type,
+            size=len(taken.content),
+            sha256=hashlib.sha256(taken.content).hexdigest(),
+            cleaned=taken.cleaned,
+            **told,
+        )
+
+
+def sealed_file(reader: Reader, client_id: UUID, attachment_id: UUID, content: bytes) -> RowPut:
+    """Return the row that keeps a file.
+
+    Raises:
+        Erased, KeyMissing: see `Reader.record_key`.
+    """
+    bound = (attachment_id.bytes,)
+    state = seal_row(reader.record_key(client_id), _place(reader, client_id), SCHEMA, NO_LEAF, bound, content)
+    return RowPut(PLACE, _row_id(client_id, attachment_id), client_id, _ONLY_VERSION, state)
+
+
+def open_file(reader: Reader, client_id: UUID, added: AttachmentAdded) -> bytes:
+    """Return the bytes of an attachment, exactly those that its event tells of.
+
+    Raises:
+        SealBroken: they are missing, or others.
+        Erased, KeyMissing: see `Reader.record_key`.
+    """
+    row = reader.sealed_row(PLACE, _row_id(client_id, added.attachment_id))
+    if row is None or row.stream != client_id:
+        raise SealBroken("an attachment whose file is missing")
+    key = reader.record_key(client_id, key_id_of(row.state))
+    place = _place(reader, client_id)
+    content = open_row(key, place, SCHEMA, NO_LEAF, (added.attachment_id.bytes,), row.state)
+    if len(content) != added.size or hashlib.sha256(content).hexdigest() != added.sha256:
+        raise SealBroken("an attachment whose file is another one")
+    return content
+
+
+def _place(reader: Reader, client_id: UUID) -> Place:
+    return Place(reader.deployment_id, PLACE, client_id, _ONLY_VERSION)
+
+
+def _row_id(client_id: UUID, attachment_id: UUID) -> UUID:
+    """Return the row's id: of this client alone, so that nobody's row is in the way under an id of another's."""
+    return uuid.uuid5(client_id, attachment_id.hex)
