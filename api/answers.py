@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -58,8 +58,8 @@ def answer(document: Any, status: int = 200, version: int | None = None, locatio
     return Response(_ENCODER.encode(document), status, headers, content_type=JSON)
 
 
-def raw(content: bytes, media_type: str) -> Response:
-    """Return bytes as they are."""
+def raw(content: bytes | Iterable[bytes], media_type: str) -> Response:
+    """Return bytes as they are; those that come in pieces leave as they come."""
     return Response(content, headers={"Cache-Control": "no-store"}, content_type=media_type)
 
 

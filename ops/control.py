@@ -2,6 +2,7 @@
 
 Source: CONTRACT (command line), DESIGN (one SQLite writer process).
 
+- A file that a duty makes comes in pieces before the result, so that it is in memory nowhere.
 - `control.sock` stands in the data directory, 0600, while the service holds the log. One exchange a connection: a line
   of JSON asks, lines of JSON tell progress, the last line is the result or the error.
 - Who asks is what the kernel says of the other end; only a good token makes it an account instead.
@@ -34,8 +35,13 @@ _BACKLOG = 16
 _MAX_PATH_BYTES = 103
 """What macOS takes; Linux takes four more."""
 
-Do = Callable[[str, dict[str, Any], str | None, int, Callable[[int, int], None]], Any]
-"""(duty, arguments, token, system user's id, progress) → plain data."""
+PIECE_BYTES = 1 << 20
+"""The longest piece of a file in one line."""
+
+Progress = Callable[[int, int], None]
+Take = Callable[[bytes], object]
+Do = Callable[[str, dict[str, Any], str | None, int, Progress, Take], Any]
+"""(duty, arguments, token, system user's id, progress, what takes the pieces of a file) → plain data."""
 
 
 class _Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,6 +52,7 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Told(msgspec.Struct, omit_defaults=True):
     progress: tuple[int, int] | None = None
+    piece: bytes | None = None
     result: Any = None
     error: str | None = None
     exit: int = 0
@@ -102,15 +109,19 @@ class ControlServer:
                 def progress(done: int, of: int) -> None:
                     _tell(stream, _Told(progress=(done, of)))
 
-                told = self._done(asked, _peer(connection), progress)
+                def take(piece: bytes) -> None:
+                    for at in range(0, len(piece), PIECE_BYTES):
+                        _tell(stream, _Told(piece=piece[at : at + PIECE_BYTES]))
+
+                told = self._done(asked, _peer(connection), progress, take)
                 _tell(stream, told)
             except (OSError, msgspec.MsgspecError):
                 # Whoever asked is gone or does not speak the protocol; what was done stays done and is in the log.
                 log("warning", "control.refused", duty=None, error="connection")
 
-    def _done(self, asked: _Asked, user_id: int, progress: Callable[[int, int], None]) -> _Told:
+    def _done(self, asked: _Asked, user_id: int, progress: Progress, take: Take) -> _Told:
         try:
-            result = self._do(asked.duty, asked.arguments, asked.token, user_id, progress)
+            result = self._do(asked.duty, asked.arguments, asked.token, user_id, progress, take)
         except Exception as error:  # noqa: BLE001 - the service's edge towards commands, which get sentence and code
             log("warning", "control.refused", duty=asked.duty, error=type(error).__name__)
             return _Told(error=sentence(error), exit=exit_code(error), done=True)
@@ -119,10 +130,8 @@ class ControlServer:
         return _Told(result=result, done=True)
 
 
-def ask(
-    data: Path, duty: str, arguments: dict[str, Any], token: str | None, progress: Callable[[int, int], None]
-) -> Any:
-    """Ask the running service to do a duty, and return what it returns.
+def ask(data: Path, duty: str, arguments: dict[str, Any], token: str | None, progress: Progress, take: Take) -> Any:
+    """Ask the running service to do a duty, and return what it returns; `take` gets a file that it makes, in pieces.
 
     Raises:
         ClinicLocked: no service answers at this data directory.
@@ -142,6 +151,8 @@ def ask(
             told = msgspec.json.decode(line, type=_Told)
             if told.progress is not None:
                 progress(*told.progress)
+            elif told.piece is not None:
+                take(told.piece)
             elif told.error is not None:
                 raise CommandFailed(told.exit, told.error)
             else:

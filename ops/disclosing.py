@@ -3,11 +3,12 @@
 Source: the decision on disclosing one entry; CRYPTO 1 and 4.
 
 - Whose event it is, the log says; whoever may not release learns nothing of that.
-- The zip is returned in memory, and nothing of it stays here.
+- The zip comes in pieces, and nothing of it stays here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -44,17 +45,18 @@ class DiscloseAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given: its disclosure, whose event it is, and the zip."""
+    """What was given: its disclosure, and whose event it is."""
 
     id: UUID
     client: UUID
     event: int
     manifest_sha256: str
-    bundle: bytes
 
 
-def disclose_event(clinic: Clinic, request: Request, disclosure_id: UUID, asked: DiscloseAsked) -> Disclosed:
-    """Release one event and fetch its bundle.
+def disclose_event(
+    clinic: Clinic, request: Request, disclosure_id: UUID, asked: DiscloseAsked
+) -> tuple[Disclosed, Iterator[bytes]]:
+    """Release one event and fetch its bundle; return what was given, and the zip in pieces.
 
     A crash before the release is durable leaves nothing; after it, a release whose bundle can be fetched.
 
@@ -68,13 +70,8 @@ def disclose_event(clinic: Clinic, request: Request, disclosure_id: UUID, asked:
     client_id = client_of(clinic.service.reader, asked.event)
     told = msgspec.structs.asdict(asked)
     prepared, bundle = release_and_fetch(clinic, request, client_id, disclosure_id, at=None, pdf=False, **told)
-    return Disclosed(
-        id=disclosure_id,
-        client=client_id,
-        event=asked.event,
-        manifest_sha256=prepared.manifest_sha256,
-        bundle=bundle,
-    )
+    given = Disclosed(id=disclosure_id, client=client_id, event=asked.event, manifest_sha256=prepared.manifest_sha256)
+    return given, bundle
 
 
 def client_of(reader: Reader, index: int) -> UUID:

@@ -1,6 +1,7 @@
 """What commands do to an open clinic: one function for each duty, through the two doors.
 
-- A duty gets the clinic, who asks, plain arguments and where to tell progress; it returns plain data or structs.
+- A duty gets the clinic, who asks, plain arguments and where to tell progress; it returns plain data or structs, and a
+  file in pieces where it makes one (`Streamed`).
 - Accounts and tokens go through `transact`; reports go through `view` and leave their access entry.
 - A token is shown once; the log keeps its keyed digest only. So is the secret of a second factor, kept nowhere.
 
@@ -12,10 +13,10 @@ from __future__ import annotations
 import secrets
 import uuid
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -44,7 +45,16 @@ from records.staff import change_role, create_account, disable_account, issue_to
 
 Progress = Callable[[int, int], None]
 """(done, of) → told while a long duty runs; `of` is 0 where it is not known."""
+Take = Callable[[bytes], object]
+"""(the next piece) → takes what a duty streams."""
 Duty = Callable[[Clinic, Request, dict[str, Any], Progress], Any]
+
+
+class Streamed(NamedTuple):
+    """What a duty returns that has more to give than should be in memory: plain data, and the pieces of a file."""
+
+    told: Any
+    pieces: Iterator[bytes]
 
 
 class AuditAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -374,14 +384,14 @@ def _export(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Prog
     from ops.exporting import ExportAsked, export_record
 
     asked = msgspec.convert(arguments, ExportAsked)
-    return export_record(clinic, request, uuid.uuid4(), asked)
+    return Streamed(*export_record(clinic, request, uuid.uuid4(), asked))
 
 
 def _disclose(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
     from ops.disclosing import DiscloseAsked, disclose_event
 
     asked = msgspec.convert(arguments, DiscloseAsked)
-    return disclose_event(clinic, request, uuid.uuid4(), asked)
+    return Streamed(*disclose_event(clinic, request, uuid.uuid4(), asked))
 
 
 def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Progress) -> Any:

@@ -2,13 +2,14 @@
 
 Source: the decision on exports; CONTRACT (`wellkept export`).
 
-- The zip is returned in memory: whoever asked writes it, protected or not, and nothing of it stays here.
+- The zip comes in pieces: whoever asked writes it, protected or not, and nothing of it stays here.
 - Where another process signs the log, its next checkpoint is waited for.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,7 @@ class ExportAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What was released: its disclosure, what it holds, and the zip."""
+    """What was released: its disclosure, and what it holds."""
 
     id: UUID
     client: UUID
@@ -60,11 +61,12 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     readings: int
     left_out: int
-    bundle: bytes
 
 
-def export_record(clinic: Clinic, request: Request, disclosure_id: UUID, asked: ExportAsked) -> Exported:
-    """Release an export of a record and fetch it.
+def export_record(
+    clinic: Clinic, request: Request, disclosure_id: UUID, asked: ExportAsked
+) -> tuple[Exported, Iterator[bytes]]:
+    """Release an export of a record and fetch it; return what it holds, and the zip in pieces.
 
     A crash before the release is durable leaves nothing; after it, a release whose bundle can be fetched.
 
@@ -75,13 +77,13 @@ def export_record(clinic: Clinic, request: Request, disclosure_id: UUID, asked: 
     told = msgspec.structs.asdict(asked)
     client_id, at, pdf = told.pop("client"), told.pop("at"), told.pop("pdf")
     prepared, bundle = release_and_fetch(clinic, request, client_id, disclosure_id, at=at, pdf=pdf, **told)
-    return Exported(id=disclosure_id, client=client_id, bundle=bundle, **msgspec.structs.asdict(prepared))
+    return Exported(id=disclosure_id, client=client_id, **msgspec.structs.asdict(prepared)), bundle
 
 
 def release_and_fetch(
     clinic: Clinic, request: Request, client_id: UUID, disclosure_id: UUID, **told: Any
-) -> tuple[Prepared, bytes]:
-    """Release what is told and fetch its bundle; who answers for it is whoever asks, where nobody else is named.
+) -> tuple[Prepared, Iterator[bytes]]:
+    """Release what is told and fetch its bundle, in pieces; whoever asks answers for it, where nobody else is named.
 
     Raises:
         Refused, RuleBroken: see `Releasing`.

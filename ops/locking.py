@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -15,8 +19,8 @@ from ops.exits import CommandFailed, Exit
 from ops.protection import Lock, lock_by, lock_for, protect_pdf, read_passphrase
 
 
-def chosen_lock(age: str | None, by_passphrase: bool, file: Path | None, *, paper: bool = False) -> Lock:
-    """Return what locks the file; nothing does where nobody asked for it.
+def chosen_lock(age: str | None, by_passphrase: bool, file: Path | None, *, paper: bool = False) -> Lock | None:
+    """Return what locks the file; None where nobody asked for it.
 
     Args:
         age: the public key of age that it is locked for.
@@ -32,9 +36,20 @@ def chosen_lock(age: str | None, by_passphrase: bool, file: Path | None, *, pape
     if age is not None:
         return lock_for(age)
     if not by_passphrase:
-        return lambda content: content
+        return None
     passphrase = new_passphrase(file)
     return (lambda content: protect_pdf(content, passphrase)) if paper else lock_by(passphrase)
+
+
+@contextmanager
+def locked_into(file: IO[bytes], lock: Lock | None) -> Iterator[Callable[[bytes], object]]:
+    """Give what takes the pieces of a content that goes into a file; what is locked is in memory until it is whole."""
+    if lock is None:
+        yield file.write
+        return
+    whole = io.BytesIO()
+    yield whole.write
+    file.write(lock(whole.getvalue()))
 
 
 def new_passphrase(file: Path | None) -> str:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 WHOLE_LOGS = "verify.py"
 PARTS = (
     "record_bundle.py",
+    "record_attached.py",
     "record_pages.py",
     "record_fhir.py",
     "record_log.py",

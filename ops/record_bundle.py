@@ -53,6 +53,7 @@ ALWAYS = frozenset((
 ))  # fmt: skip
 SOMETIMES = frozenset(("record.pdf",))
 PROOFS = frozenset(("proof/checkpoint", "proof/log.json", "proof/heads.json", "proof/release.json"))
+ATTACHED_NAME = re.compile(r"files/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(jpg|png|pdf|txt|bin)", re.ASCII)
 BODY_NAME = re.compile(r"proof/bodies/(0|[1-9][0-9]{0,15})", re.ASCII)
 NUMBER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 HEADER_PATH = re.compile(r"v[0-9]+", re.ASCII)
@@ -91,16 +92,20 @@ RELEASE: Layout = {"index": int, "segments": list}
 
 
 class Contents(NamedTuple):
-    """Which files a bundle holds: those that the manifest always names, those that it may name, those of `proof/`."""
+    """Which files a bundle holds: those that the manifest always names, those that it may name, those of `proof/`.
+
+    `attached` is how further ones are named, which somebody attached to the record; None where there are none.
+    """
 
     form: str
     manifest: Layout
     always: frozenset[str]
     sometimes: frozenset[str]
     proofs: frozenset[str]
+    attached: re.Pattern[str] | None = None
 
 
-OF_A_RECORD = Contents(RECORD_FORMAT, MANIFEST_LAYOUT, ALWAYS, SOMETIMES, PROOFS)
+OF_A_RECORD = Contents(RECORD_FORMAT, MANIFEST_LAYOUT, ALWAYS, SOMETIMES, PROOFS, ATTACHED_NAME)
 OF_AN_EVENT = Contents(
     EVENT_FORMAT,
     EVENT_MANIFEST,
@@ -386,7 +391,8 @@ def manifest_of(files: RecordFiles, contents: Contents = OF_A_RECORD) -> dict[st
     if len(set(names)) != len(names):
         raise MalformedRecord(f"{MANIFEST} names a file twice.")
     for name in names:
-        if name not in contents.always | contents.sometimes:
+        known = name in contents.always | contents.sometimes
+        if not known and (contents.attached is None or contents.attached.fullmatch(name) is None):
             raise MalformedRecord(f"{MANIFEST} names a file that no bundle has: {name!r}.")
     # [1] what must be there is there, and nothing else
     for name in sorted((contents.always | set(names) | contents.proofs | {"proof/bodies/0"}) - files.names):

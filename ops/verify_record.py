@@ -4,7 +4,7 @@ What must hold is CRYPTO 1 to 4 and the pages of decisions on exports, on one di
 not given a log, but entries of one with a proof, so it holds that what is shown is part of the log that was signed, and
 that its parts agree. The manifest's format says which of two it is: a whole record, or one event with its key.
 
-The plan; each step is tagged with its number where it is taken (7 to 11 of a record, 14 and 15 of one event):
+The plan; each step is tagged with its number where it is taken (7 to 11 and 16 of a record, 14 and 15 of one event):
 
  0. Bundle: names stay inside, none stands twice, nothing is larger than it can be; JSON without duplicate keys, NaN or
     integers over 2^53.
@@ -27,6 +27,7 @@ The plan; each step is tagged with its number where it is taken (7 to 11 of a re
 13. Outside: each checkpoint that the caller kept is one of this log's, as far as the two can be compared.
 14. Payload: the bytes are those that the event's entry names; the key opens them in the place of that entry.
 15. Words: what opens gives the content root, and event.json repeats it exactly, with topic and time.
+16. Files: each attachment that is shown has its file, with size and digest as its event tells; no other is there.
 
 A check fails by raising a leaf of `VerificationError`; it names the entry that is at fault, or the file.
 
@@ -46,6 +47,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from ops.record_attached import LEFT_OUT_FILE, attached, verify_attached
 from ops.record_bundle import (
     CLINIC,
     EVENT_FORMAT,
@@ -129,6 +131,8 @@ class RecordVerifier(BundleVerifier):
         events, chain = self._events(record, log, client)
         readings = self._readings(record, log)
         self._left_out(record, events)
+        # [16] what was attached
+        verify_attached(manifest["files"], (told.event for told in events.values() if not told.withheld))
         self._heads(files, log, (chain, readings))
         shown = {version: told.event for version, told in events.items()}
         # [10] the page
@@ -213,9 +217,11 @@ class RecordVerifier(BundleVerifier):
     def _left_out(self, record: dict[str, Any], events: dict[int, Told]) -> None:
         # [6] what is left out is counted
         counts: dict[str, int] = {}
-        for _, withheld in events.values():
+        for event, withheld in events.values():
             for reason in withheld:
                 counts[reason] = counts.get(reason, 0) + 1
+            if withheld and attached(event) is not None:
+                counts[LEFT_OUT_FILE] = counts.get(LEFT_OUT_FILE, 0) + 1
         told = [shaped(each, LEFT_OUT, "What record.json leaves out") for each in record["left_out"]]
         if len(told) != len(counts) or {each["reason"]: each["count"] for each in told} != counts:
             raise FilesDisagree("record.json counts other parts as left out than it leaves out.")

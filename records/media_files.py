@@ -32,6 +32,11 @@ _APPLICATIONS = range(0xE0, 0xF0)
 _ORIENTATION = 0x0112
 
 
+def extension_of(media_type: str) -> str:
+    """Return how a file is called outside; `bin` for a type that is not taken here, and came with another record."""
+    return EXTENSIONS.get(media_type, "bin")
+
+
 class Taken(NamedTuple):
     """A file as it is kept.
 

@@ -11,14 +11,13 @@ Source: CRYPTO 1 and 4; the decision on disclosing one entry.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from pathlib import Path
 from uuid import UUID
 
 import click
 
 from ops.desk import perform
-from ops.locking import chosen_lock
+from ops.locking import chosen_lock, locked_into
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
 from ops.whole_file import whole_file
@@ -57,9 +56,8 @@ def command(
     """Disclose the one entry of a record at EVENT, its index in the log, with its key, proof and verifier."""
     locked = chosen_lock(age, lock or lock_with is not None, lock_with)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
-    with whole_file(output) as file:
-        made = perform(settings, "export.event", {"event": event, **asked})
-        file.write(locked(b64decode(made.pop("bundle"))))
+    with whole_file(output) as file, locked_into(file, locked) as take:
+        made = perform(settings, "export.event", {"event": event, **asked}, take=take)
     put(made | {"file": str(output.absolute())}, as_json, str(output))
     say(f"The entry at {made['event']} of client {made['client']}, and the key that opens it alone.")
     say("The release is recorded.")

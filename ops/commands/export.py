@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from base64 import b64decode
 from pathlib import Path
 from uuid import UUID
 
@@ -23,7 +22,8 @@ from click.core import ParameterSource
 
 from ops.desk import perform
 from ops.exits import CommandFailed, Exit
-from ops.locking import chosen_lock, new_passphrase
+from ops.locking import chosen_lock, locked_into, new_passphrase
+from ops.protection import Lock
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 from ops.whole_file import whole_file
@@ -76,13 +76,11 @@ def command(
         return
     if client is None:
         raise click.UsageError("Name a client, or --all.")
-    locked = chosen_lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
+    lock_chosen = chosen_lock(age, lock or paper or lock_with is not None, lock_with, paper=paper)
     asked = {name: str(said) if isinstance(said, UUID) else said for name, said in told.items()}
     asked["pdf"] = asked["pdf"] or paper
-    with whole_file(output) as file:
-        made = perform(settings, "export.record", {"client": str(client), **asked})
-        bundle = b64decode(made.pop("bundle"))
-        file.write(locked(_paper_of(bundle) if paper else bundle))
+    with whole_file(output) as file, locked_into(file, _of_paper(lock_chosen) if paper else lock_chosen) as take:
+        made = perform(settings, "export.record", {"client": str(client), **asked}, take=take)
     put(made | {"file": str(output.absolute())}, as_json, str(output))
     say(f"{made['events']} entries of the record and {made['readings']} readings, {made['left_out']} parts left out.")
     say("The release is recorded.")
@@ -108,6 +106,12 @@ def _leave(settings: Settings, output: Path, lock_with: Path | None, as_json: bo
     say("Two installations never go on with one log: once the other is declared, stop this one for good.")
 
 
-def _paper_of(bundle: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-        return archive.read("record.pdf")
+def _of_paper(lock: Lock | None) -> Lock:
+    """Return what takes the paper out of a bundle and locks that alone."""
+
+    def locked(bundle: bytes) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            paper = archive.read("record.pdf")
+        return paper if lock is None else lock(paper)
+
+    return locked

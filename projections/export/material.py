@@ -19,10 +19,12 @@ from uuid import UUID
 
 import msgspec
 
+from records.attachments import AttachmentAdded
 from records.event import Recorded
 
 REASONS: dict[str, str] = {
     "entered-in-error": "Marked by the clinic as written into this record by mistake; it may be about somebody else.",
+    "file-entered-in-error": "The file of something that the clinic marked so; it may be about somebody else.",
     "unreadable": "Could not be opened when this copy was made; the clinic has been alarmed.",
 }
 """Why something is left out → as it is said to the client."""
@@ -133,4 +135,6 @@ class ExportedRecord(msgspec.Struct, frozen=True, kw_only=True):
             for segment in event.segments:
                 if isinstance(segment, Withheld):
                     counts[segment.reason] = counts.get(segment.reason, 0) + 1
+            if event.withheld is not None and isinstance(event.recorded.event, AttachmentAdded):
+                counts["file-entered-in-error"] = counts.get("file-entered-in-error", 0) + 1
         return tuple(LeftOut(reason=reason, count=count) for reason, count in sorted(counts.items()))

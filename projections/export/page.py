@@ -165,6 +165,8 @@ def _lines(entry: Entry, lines: list[Line]) -> str:
 
 
 def _content(version: int | None, line: Line) -> str:
+    if line.file is not None:
+        return f'<a href="{_ours(line.file)}">{_ours(line.text or line.file)}</a>'
     if line.exact is None or line.place is None or version is None:
         return f'<bdi dir="auto">{_ours(line.text or "")}</bdi>'
     return _exact(version, line.place, line.exact, line.text)

@@ -22,12 +22,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         exact: the content as the record holds it, where it is of the record; None for words of ours.
         place: the segment's path (`sections/plan`) or a JSON pointer into the header (`/occurred_at`); None as `exact`.
         text: what people read instead of `exact`; None where that is shown.
+        file: name of a file of the bundle that this line leads to; None for none.
     """
 
     label: str = ""
     exact: str | None = None
     place: str | None = None
     text: str | None = None
+    file: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from projections.client_state import fold
 from projections.client_view import ClientDocument, render_clinical
 from projections.export.material import REASONS, ExportedRecord
 from projections.export.presented import Entry, Presented
+from projections.export.presenting_files import files
 from projections.export.presenting_history import history
 from projections.export.presenting_notes import notes
 from projections.export.presenting_readings import who_looked
@@ -56,6 +57,7 @@ def present(record: ExportedRecord) -> Presented:
             summary.goals(),
             summary.questionnaires(),
             notes(record),
+            files(record),
             summary.disclosures(state.corrections),
             history(record, state.corrections),
             who_looked(record),

@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedRecord
+from records.attachments import KINDS, MAKERS
 from records.care_codes import ATTENDANCE, DISCHARGES, MODES
 from records.disclosures import BASES
 
@@ -76,6 +77,8 @@ TOPICS: dict[str, str] = {
 
 FIELDS: dict[str, str] = {
     "about": "About what took place on",
+    "alternative_text": "What the picture shows",
+    "cleaned": "Place, time and names that a camera had written into it were left out",
     "actions": "What was agreed or done",
     "agreed_by": "Agreed by",
     "authorised_by": "Answered for by",
@@ -91,6 +94,9 @@ FIELDS: dict[str, str] = {
     "gp": "General practitioner",
     "in_session": "Filled in during a session",
     "level": "Level, as the clinician judged it",
+    "made_by": "Made by",
+    "media_type": "Kind of file",
+    "medium": "Made of",
     "missing": "Missing",
     "minutes": "Length in minutes",
     "nhs_number": "NHS number",
@@ -101,6 +107,8 @@ FIELDS: dict[str, str] = {
     "reported_by": "Reported by",
     "scope": "Covers",
     "score": "Total score",
+    "sha256": "Digest of the file",
+    "size": "Size in bytes",
     "score_only": "Only the total is known",
     "start": "Begins",
     "started_at": "Began",
@@ -154,11 +162,15 @@ _STAFF = frozenset(
 )
 _ALWAYS_STAFF = frozenset({"entered_by", "authorised_by", "second_person"})
 _BY_FIELD: dict[str, dict[str, str]] = {"mode": MODES, "code": ATTENDANCE, "basis": BASES}
-_BY_TOPIC: dict[tuple[str, str], dict[str, str]] = {("episode.closed", "reason"): DISCHARGES}
+_BY_TOPIC: dict[tuple[str, str], dict[str, str]] = {
+    ("episode.closed", "reason"): DISCHARGES,
+    ("attachment.added", "kind"): KINDS,
+    ("attachment.added", "made_by"): MAKERS,
+}
 _TECHNICAL = frozenset(
     {
         *("topic", "request_id", "text_sha256", "manifest_sha256", "measure_version", "form_version", "scorer"),
-        *("supersedes", "restores"),
+        *("supersedes", "restores", "media_type", "size", "sha256"),
     }
 )
 _CODE = re.compile(r"[a-z]+([-_][a-z]+)*")

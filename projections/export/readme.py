@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from projections.export.attached import FOLDER
 from projections.export.material import REASONS, ExportedRecord
 
 
-def to_readme(record: ExportedRecord, *, has_pdf: bool) -> bytes:
+def to_readme(record: ExportedRecord, *, has_pdf: bool, has_files: bool) -> bytes:
     """Return the text."""
     events, readings = len(record.events), len(record.readings)
     paper = "\n  record.pdf          the same on paper" if has_pdf else ""
+    files = f"\n  {FOLDER}/              what was attached: letters, forms, pictures" if has_files else ""
     left = "".join(
         f"\n- {each.count} {'part' if each.count == 1 else 'parts'}: {REASONS[each.reason]}" for each in record.left_out
     )
@@ -22,6 +24,7 @@ def to_readme(record: ExportedRecord, *, has_pdf: bool) -> bytes:
         events=events,
         readings=readings,
         paper=paper,
+        files=files,
         left=left or "\n- nothing",
     ).encode()
 
@@ -45,7 +48,7 @@ It holds {events} entries, and tells of {readings} times that somebody looked at
 
 WHERE TO BEGIN
 
-  record.html         your record to read, in any browser; nothing is sent anywhere{paper}
+  record.html         your record to read, in any browser; nothing is sent anywhere{paper}{files}
   access-report/      who looked, when and why: report.txt is for reading
 
 FOR PROGRAMS

@@ -42,6 +42,7 @@ FIELDS: dict[str, str] = {
     "goal_id": "Id of the goal.",
     "note_id": "Id of the note.",
     "addendum_id": "Id of the addendum.",
+    "attachment_id": "Id of the attachment; its file in the bundle is called by it.",
     "disclosure_id": "Id of the disclosure.",
     "hold_id": "Id of the legal hold.",
     "kind": "What kind it is, as a code.",

@@ -15,6 +15,7 @@ It writes no file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -96,11 +97,13 @@ class Releasing:
             self._signing.flush()
         return prepared, outcome
 
-    def fetch(self, client_id: UUID, disclosure_id: UUID, request: Request, use: Purpose) -> bytes:
-        """Return the zip of a release.
+    def fetch(self, client_id: UUID, disclosure_id: UUID, request: Request, use: Purpose) -> Iterator[bytes]:
+        """Return the zip of a release, in pieces.
 
         Raises:
             NotPermitted, UnknownItem, RuleBroken: see `BundleView`.
         """
-        bundle: bytes = self._service.view(self.exports.bundles, request, use, client_id, resource=disclosure_id)
+        bundle: Iterator[bytes] = self._service.view(
+            self.exports.bundles, request, use, client_id, resource=disclosure_id
+        )
         return bundle

@@ -13,21 +13,24 @@ It records no release (`projections.export.releasing`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from projections.export.attached import file_name
 from projections.export.bundle import Files, to_files
 from projections.export.event_bundle import to_event_files
 from projections.export.gathering import gather
 from projections.export.material import ExportedRecord
 from projections.export.one_event import DisclosedEvent, gather_event
 from projections.export.proof import Release, prove, prove_entries
-from projections.export.zipped import to_zip
+from projections.export.zipped import zip_pieces
 from projections.log_proofs import LogProofs
 from projections.pages import last_version
+from records.attachment_files import open_file
 from records.disclosures import DisclosureMade
 from records.errors import RuleBroken, UnknownClient, UnknownItem
 from records.event import Recorded
@@ -129,6 +132,7 @@ class PreparingView:
         Raises:
             UnknownClient, InvalidContent, RuleBroken: see `gather`.
             UnknownItem, RuleBroken: see `gather_event`.
+            SealBroken: the file of an attachment is missing, or is another one.
         """
         index = asked.parameters.get("event")
         if index is not None:
@@ -137,8 +141,10 @@ class PreparingView:
             return Built(Prepared(at=index + 1, manifest_sha256=sha256, events=1, readings=0, left_out=0))
         at, pdf = asked.parameters.get("at"), bool(asked.parameters.get("pdf"))
         made = self._exports.make(reader, _client_of(asked), at, pdf=pdf)
-        self._exports.hold(made)
         record, files = made
+        # What cannot be given is found before anything is released.
+        deque(_opened(reader, record.client_id, files), maxlen=0)
+        self._exports.hold(made)
         prepared = Prepared(
             at=record.at,
             manifest_sha256=files.manifest_sha256,
@@ -158,7 +164,7 @@ class BundleView:
         self._exports = exports
 
     def build(self, reader: Reader, asked: Asked) -> Built:
-        """Make the bundle anew; return its zip.
+        """Make the bundle anew; return its zip in pieces, which open what was attached as they are asked for.
 
         Raises:
             UnknownItem: the record has no release of this id.
@@ -175,13 +181,20 @@ class BundleView:
             event, files = self._exports.make_one(reader, client_id, export.event)
             _require_same(files, released)
             proof = prove_entries(reader, LogProofs(reader), {export.event}, release)
-            return Built(to_zip(files.files | proof, event.recorded.logged_at))
+            return Built(zip_pieces((files.files | proof).items(), (), event.recorded.logged_at))
         made = self._exports.take(client_id, released.manifest_sha256)
         if made is None:
             made = self._exports.make(reader, client_id, export.at, pdf=export.pdf)
         _require_same(made.files, released)
         proof = prove(reader, LogProofs(reader), made.record, release)
-        return Built(to_zip(made.files.files | proof, made.record.as_of))
+        opened = _opened(reader, client_id, made.files)
+        return Built(zip_pieces((made.files.files | proof).items(), opened, made.record.as_of))
+
+
+def _opened(reader: Reader, client_id: UUID, files: Files) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of what was attached, one by one."""
+    for each in files.attached:
+        yield file_name(each), open_file(reader, client_id, each)
 
 
 def _require_same(files: Files, released: DisclosureMade) -> None:

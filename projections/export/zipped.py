@@ -1,14 +1,15 @@
-"""A bundle as a zip: the same files give the same bytes.
+"""A bundle as a zip, made in pieces: the same files give the same bytes, and no more than one is in memory for it.
 
 - Every member has the export's one date, plain permissions, and a name with forward slashes.
 - Names are ours and never a client's.
+- Files that somebody attached are packed as they are, since most of them are packed already: deflated at level 0, as
+  programs that read a zip from its beginning know no other way to tell where a stored file ends.
 """
 
 from __future__ import annotations
 
-import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 _MODE = 0o100600 << 16
@@ -16,16 +17,51 @@ _MODE = 0o100600 << 16
 _UNIX = 3
 _LEVEL = 3
 """Pages of clinical text shrink to a tenth at any level; the highest ones cost most of an export's time."""
+_AS_IT_IS = 0
 
 
-def to_zip(files: Mapping[str, bytes], as_of: datetime) -> bytes:
-    """Return the zip."""
+class _Pieces:
+    """What a zip was written into, until it is taken. It cannot go back, so that nothing of it has to be kept."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        """Keep some bytes."""
+        self._written.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def taken(self) -> bytes:
+        """Return what was written since, and keep it no more."""
+        piece = b"".join(self._written)
+        self._written.clear()
+        return piece
+
+
+def zip_pieces(
+    files: Iterable[tuple[str, bytes]], attached: Iterable[tuple[str, bytes]], as_of: datetime
+) -> Iterator[bytes]:
+    """Yield the zip, a piece for each file.
+
+    Args:
+        files: name and bytes, in order; they are compressed.
+        attached: the same of what was attached, which is asked for one by one and not compressed.
+        as_of: the one date.
+    """
     at = as_of.astimezone(UTC)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            member = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
-            member.create_system, member.external_attr = _UNIX, _MODE
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, data, compresslevel=_LEVEL)
-    return buffer.getvalue()
+    date = (at.year, at.month, at.day, at.hour, at.minute, at.second)
+    pieces = _Pieces()
+    with zipfile.ZipFile(pieces, "w") as archive:
+        for level, named in ((_LEVEL, files), (_AS_IT_IS, attached)):
+            for name, data in named:
+                member = zipfile.ZipInfo(name, date)
+                member.create_system, member.external_attr = _UNIX, _MODE
+                archive.writestr(member, data, zipfile.ZIP_DEFLATED, level)
+                yield pieces.taken()
+    yield pieces.taken()

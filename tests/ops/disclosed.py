@@ -46,7 +46,7 @@ def release(clinic: StaffedClinic, client: UUID, index: int, by: Role = Role.REC
 
 def fetch(clinic: StaffedClinic, client: UUID, disclosure_id: UUID) -> bytes:
     request = clinic.request(Role.RECORDS_CLERK)
-    return releasing(clinic).fetch(client, disclosure_id, request, Purpose.PATRQT)
+    return b"".join(releasing(clinic).fetch(client, disclosure_id, request, Purpose.PATRQT))
 
 
 def disclosed(clinic: StaffedClinic, client: UUID, index: int) -> Files:

@@ -85,7 +85,7 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(data: Path, sent: by
 
 def test_a_duty_that_does_not_exist_is_refused(data: Path, server: ControlServer) -> None:
     with pytest.raises(control.CommandFailed) as caught:
-        control.ask(data, "everything.delete", {}, None, lambda _done, _of: None)
+        control.ask(data, "everything.delete", {}, None, lambda _done, _of: None, [].append)
     assert caught.value.code == 1
     assert control.answers(data)
     server.close()
@@ -104,17 +104,22 @@ def test_a_socket_that_a_killed_service_left_is_replaced(data: Path, clinic: Cli
     assert not (data / control.NAME).exists()
 
 
-def test_progress_reaches_the_command(data: Path) -> None:
-    def slow(duty: str, arguments: dict[str, Any], token: str | None, user: int, progress: Any) -> Any:
+def test_progress_and_the_pieces_of_a_file_reach_the_command(data: Path) -> None:
+    def slow(duty: str, arguments: dict[str, Any], token: str | None, user: int, progress: Any, take: Any) -> Any:
         progress(1, 2)
+        take(b"x" * (control.PIECE_BYTES + 1))
         progress(2, 2)
+        take(b"y")
         return {"duty": duty, "arguments": arguments, "user": user}
 
     server = ControlServer(data, slow)
     told: list[tuple[int, int]] = []
+    taken: list[bytes] = []
     try:
-        answer = control.ask(data, "load", {"path": "x"}, None, lambda done, of: told.append((done, of)))
+        answer = control.ask(data, "load", {"path": "x"}, None, lambda done, of: told.append((done, of)), taken.append)
     finally:
         server.close()
     assert told == [(1, 2), (2, 2)]
+    assert [len(each) for each in taken] == [control.PIECE_BYTES, 1, 1]
+    assert b"".join(taken) == b"x" * (control.PIECE_BYTES + 1) + b"y"
     assert answer == {"duty": "load", "arguments": {"path": "x"}, "user": os.getuid()}

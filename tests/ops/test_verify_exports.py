@@ -41,7 +41,7 @@ def exported(clinic: StaffedClinic, client: UUID) -> Path:
     releasing.release(client, request, Purpose.PATRQT, at=None, pdf=False, **told)
     clinic.opened.signer.flush()
     path = clinic.path.with_name("export.zip")
-    path.write_bytes(releasing.fetch(client, disclosure_id, request, Purpose.PATRQT))
+    path.write_bytes(b"".join(releasing.fetch(client, disclosure_id, request, Purpose.PATRQT)))
     return path
 
 

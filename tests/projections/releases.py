@@ -66,7 +66,9 @@ def release(clinic: StaffedClinic, client: UUID, *, at: int | None = None, pdf: 
 def fetch(clinic: StaffedClinic, client: UUID, disclosure_id: UUID) -> zipfile.ZipFile:
     """Fetch the bundle as the records clerk."""
     request = clinic.request(Role.RECORDS_CLERK)
-    return zipfile.ZipFile(io.BytesIO(releasing(clinic).fetch(client, disclosure_id, request, Purpose.PATRQT)))
+    return zipfile.ZipFile(
+        io.BytesIO(b"".join(releasing(clinic).fetch(client, disclosure_id, request, Purpose.PATRQT)))
+    )
 
 
 def document(bundle: zipfile.ZipFile, name: str) -> Any:

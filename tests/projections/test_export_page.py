@@ -156,7 +156,7 @@ def test_people_who_use_a_screen_reader_find_their_way() -> None:
 
     assert len(ids) == len(set(ids))
     assert [each[1:] for _, facts in read.tags if (each := facts.get("href"))] == [
-        each for each in ("content", *(f"part-{number}" for number in range(1, 11)), "check") if each in ids
+        each for each in ("content", *(f"part-{number}" for number in range(1, 12)), "check") if each in ids
     ]
     assert levels.count(1) == 1
     assert levels[0] == 1

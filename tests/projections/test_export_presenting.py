@@ -121,8 +121,8 @@ def test_what_endangers_the_client_comes_first() -> None:
     document = present(story_log().record())
 
     assert [each.title for each in document.sections] == [
-        *("Safety", "Who you are", "Consents", "Treatments", "Goals", "Questionnaires", "Notes", "Disclosures"),
-        *("History", "Who looked"),
+        *("Safety", "Who you are", "Consents", "Treatments", "Goals", "Questionnaires", "Notes", "Files"),
+        *("Disclosures", "History", "Who looked"),
     ]
     told = said(document.sections[0])
     assert "call 999" in told

@@ -115,7 +115,8 @@ def problems(document: Json) -> Iterator[str]:
     for node in nodes(document):
         if "reference" in node and isinstance(node["reference"], str) and kinds.get(node["reference"]) != node["type"]:
             yield f"unresolved {node}"
-        if "url" in node and ("extension" in node) == any(key.strip("_").startswith("value") for key in node):
+        valued = any(key.strip("_").startswith("value") for key in node)
+        if "url" in node and "contentType" not in node and ("extension" in node) == valued:
             yield f"ext-1 {node}"
         if "system" in node and "code" in node:
             yield from _unknown_code(node["system"], node["code"])

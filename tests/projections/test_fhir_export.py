@@ -31,7 +31,7 @@ def test_a_released_document_holds_what_record_json_holds(tmp_path: Path) -> Non
         clinic.opened.signer.flush()
         # Fetching makes it anew, and is refused where a byte of it is not the same.
         again = clinic.request(Role.RECORDS_CLERK)
-        fetched = releasing.fetch(client, disclosure_id, again, Purpose.PATRQT)
+        fetched = b"".join(releasing.fetch(client, disclosure_id, again, Purpose.PATRQT))
         bundle = zipfile.ZipFile(io.BytesIO(fetched))
     finally:
         clinic.close()
