@@ -25,7 +25,7 @@ from uuid import uuid4
 from ops import verify
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.turn_process import ROOT
-from ops.live_log import LiveLog, sqlite_tables
+from ops.live.log import LiveLog, sqlite_tables
 from records.checkpoint import Checkpoint, EpochKeys, LogKey, RecoveryKeys, origin_of, sign_checkpoint
 from records.epoch import EpochBody, GenesisKeys, encode, heads_root, sign_epoch
 from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from ops.exits import CommandFailed, Exit
-from ops.protection import read_passphrase
+from ops.exports.protection import read_passphrase
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
 
@@ -53,8 +53,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Make a clinic in DATA (or --data), a new or empty directory, of the FILE that it left another place with."""
-    from ops.backup_verify import asked_of
-    from ops.moving_in import move_in
+    from ops.backups.verifying import asked_of
+    from ops.moving.moving_in import move_in
     from ops.verify import VerificationError
 
     if to is None and settings.source("DATA") == "default":

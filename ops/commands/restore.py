@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ops.backup_files import keyring_beside
+from ops.backups.files import keyring_beside
 from ops.exits import CommandFailed, Exit
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
@@ -61,8 +61,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Restore BACKUP into DATA (or --data), a new or empty directory; its keys go to DATA.keys."""
-    from ops.backup_verify import asked_of
-    from ops.restore import drill, restore
+    from ops.backups.restore import drill, restore
+    from ops.backups.verifying import asked_of
     from ops.verify import VerificationError
     from ops.wiring import Paths
 

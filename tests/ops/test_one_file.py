@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import one_file, verify
-from ops.verify_record import verify_record
+from ops import verify
+from ops.verifier import one_file
+from ops.verifier.record import verify_record
 from tests.ops.record_defects import Defect
 from tests.ops.released_defects import DEFECTS
 from tests.ops.written_log import pack, write

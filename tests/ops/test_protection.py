@@ -19,10 +19,17 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ops import protection
 from ops.exits import CommandFailed, Exit
-from ops.protection import age_by_passphrase, age_to, protect_pdf, read_passphrase, require_protection, unprotect_age
-from ops.whole_file import whole_file
+from ops.exports import protection
+from ops.exports.protection import (
+    age_by_passphrase,
+    age_to,
+    protect_pdf,
+    read_passphrase,
+    require_protection,
+    unprotect_age,
+)
+from ops.exports.whole_file import whole_file
 from projections.export.printed import to_pdf
 from tests.projections.test_export_printed import record, session
 
