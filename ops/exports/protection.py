@@ -2,7 +2,8 @@
 
 Source: age-encryption.org/v1 (C2SP); ISO 32000-2, 7.6.4 (AES-256, revision 6); NIST SP 800-63B-4, 3.1.1; decision 50.
 
-- A file is locked for a public key (`age1…`) in pieces, whatever its size, or by a passphrase in memory, up to a limit.
+- Content is locked in memory, for a public key (`age1…`) or by a passphrase. A file is opened by a key in pieces,
+  whatever its size, or by a passphrase in memory, up to a limit.
 - A file appears at its place whole or not at all. What is written first is `NAME.part`, for its owner alone; it is
   taken away when anything fails, so that nothing is kept of a file that does not verify to its end.
 - Nothing that is there is overwritten.
@@ -31,7 +32,7 @@ PASSPHRASE_CHARACTERS = 15
 PDF_PASSPHRASE_BYTES = 127
 """ISO 32000-2, 7.6.4.3.3: what is longer is cut off by readers."""
 BY_PASSPHRASE_BYTES = 256 * 1024 * 1024
-"""The largest file that is locked or opened by a passphrase, since that is done in memory."""
+"""The largest file that is opened by a passphrase, since that is done in memory."""
 _AGE = b"age-encryption.org/v1\n"
 _BY_PASSPHRASE = b"-> scrypt "
 _WRONG_KEY = ("No matching keys found", "Decryption failed")
@@ -105,41 +106,6 @@ def lock_by(passphrase: str) -> Lock:
     return lambda content: bytes(pyrage.passphrase.encrypt(content, passphrase))
 
 
-def age_to(recipient: str, source: Path, target: Path) -> None:
-    """Lock a file for one public key of age.
-
-    Raises:
-        CommandFailed: exit 2: the extra is missing, or this is no such key; exit 1: there is something at the target.
-        OSError: a file cannot be read or written; nothing is kept.
-    """
-    key = _recipient(recipient)
-    import pyrage
-
-    with source.open("rb") as opened, whole_file(target) as file:
-        reading, writing = _Watched(opened), _Watched(file)
-        try:
-            pyrage.encrypt_io(reading, writing, [key])
-        except (pyrage.EncryptError, OSError) as error:
-            raise reading.failed or writing.failed or error from error
-
-
-def age_by_passphrase(passphrase: str, source: Path, target: Path) -> None:
-    """Lock a file by a passphrase. It takes about a second, so that guessing takes long too.
-
-    Raises:
-        CommandFailed: exit 2: the extra is missing, or the passphrase is too short; exit 1: the file is too large, or
-            there is something at the target.
-        OSError: a file cannot be read or written; nothing is kept.
-    """
-    require_protection()
-    import pyrage
-
-    _require_strength(passphrase)
-    content = _in_memory(source)
-    with whole_file(target) as file:
-        file.write(pyrage.passphrase.encrypt(content, passphrase))
-
-
 def unprotect_age(
     source: Path, target: Path, *, identity_file: Path | None = None, passphrase: str | None = None
 ) -> None:
@@ -207,7 +173,7 @@ def protect_pdf(data: bytes, passphrase: str) -> bytes:
 
 
 class _Watched:
-    """A file that remembers what failed: the binding tells an error of the disk as if the encryption had failed."""
+    """A file that remembers what failed: the binding tells an error of the disk as if the file were damaged."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -313,7 +279,7 @@ def _in_memory(source: Path) -> bytes:
         content = opened.read(BY_PASSPHRASE_BYTES + 1)
     if len(content) > BY_PASSPHRASE_BYTES:
         limit = BY_PASSPHRASE_BYTES >> 20
-        raise CommandFailed(Exit.FAILED, f"a passphrase is for files up to {limit} MiB; use a key of age for this one")
+        raise CommandFailed(Exit.FAILED, f"a passphrase opens files up to {limit} MiB; this one is larger")
     return content
 
 
