@@ -105,7 +105,7 @@ def command(
     elif bundle is not None and is_clinic_file(bundle):
         found = _clinic_file(policy, bundle, checkpoints)
     elif bundle is not None and _is_record(bundle):
-        found = _record(policy, bundle, checkpoints)
+        found = verify_given(bundle, policy, checkpoints)
     elif bundle is not None:
         found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
@@ -131,13 +131,6 @@ def _is_record(path: Path) -> bool:
             return "manifest.json" in archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return False
-
-
-def _record(policy: verify.Policy, bundle: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
-    try:
-        return verify_given(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
-    except verify.VerificationError as error:
-        return verify.failed(error)
 
 
 def _backup(

@@ -20,6 +20,7 @@ from uuid import UUID
 
 import msgspec
 
+from ops.verifier.inclusion import verify_inclusion
 from ops.verify import (
     EPOCH,
     KEY_CREATED,
@@ -30,7 +31,6 @@ from ops.verify import (
     leaf_hash,
     parse_checkpoint,
     parse_epoch_body,
-    verify_inclusion,
     verify_log_key,
 )
 

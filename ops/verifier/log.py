@@ -21,7 +21,6 @@ from ops.verifier.bundle import (
     ENTRIES_FORMAT,
     LOG,
     NUMBER,
-    Entry,
     FilesDisagree,
     MalformedRecord,
     RecordFiles,
@@ -52,9 +51,9 @@ from ops.verify import (
     cosigned_by,
     parse_checkpoint,
     parse_epoch_body,
-    verify_body,
     verify_log_key,
     verify_signatures,
+    verify_turn,
 )
 
 
@@ -120,7 +119,8 @@ class ProvedLog:
                 raise WrongEpoch(f"Entry {index} is not the epoch that follows.", index)
             else:
                 old = last.keys
-            _verify_turn(entry, body, genesis, old)
+            # [3] in its place, signed by the keys before, and so is the checkpoint within, which says the same
+            verify_turn(index, entry.kind, body, (entry.stream, entry.version, entry.previous), genesis, old)
             last = Turn(index, body, keys)
             yield last
 
@@ -188,25 +188,3 @@ class ProvedLog:
         except VerificationError:
             return False
         return True
-
-
-def _verify_turn(entry: Entry, body: EpochBody, genesis: Genesis, old: Keys) -> None:
-    """Check that a turn is signed by those before, stands in its place, and holds a checkpoint that says the same."""
-    index, kind = entry.index, entry.kind
-    # [3] in its place: the entry and the body say the same
-    place = entry.stream, entry.version, entry.previous
-    if place != (genesis.deployment, body.epoch, old.leaf) or body.deployment != genesis.deployment:
-        raise WrongEpoch(f"Entry {index} is of another log or does not follow the epoch before it.", index)
-    if body.size != index:
-        raise WrongEpoch(f"Entry {index} seals the log of size {body.size}, not the one before it.", index)
-    # [3] signatures of both old keys, or of both recovery keys
-    recovery = Keys(body.epoch, ZEROS_32, genesis.recovery_ed25519, genesis.recovery_ml_dsa)
-    verify_body(body, kind, recovery if kind == RESTORE else old, index)
-    # [3] the checkpoint within
-    if kind == EPOCH:
-        within = parse_checkpoint(body.checkpoint, f"The checkpoint within entry {index}")
-        if (within.size, within.root) != (body.size, body.root):
-            raise WrongEpoch(f"{within.source} is not of its own index and root.", index)
-        verify_signatures(within, genesis, old)
-    elif body.checkpoint:
-        raise MalformedBody(f"The body of entry {index} declares a restore and holds a checkpoint.", index)

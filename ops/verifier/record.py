@@ -40,7 +40,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,11 +90,8 @@ from ops.verify import (
     VerificationError,
     WrongHeads,
     failed,
-    parse_fingerprint,
-    parse_witness,
     read_outside,
-    render,
-    render_json,
+    run_command,
     strict_json,
 )
 
@@ -302,12 +298,21 @@ def verify_record(path: Path, policy: Policy) -> Report:
     return RecordVerifier(path, policy).verify()
 
 
-def verify_given(path: Path, policy: Policy) -> Report:
+def verify_given(path: Path, policy: Policy, outside: Sequence[Path] = ()) -> Report:
     """Verify what a clinic gave of one record: all of it, or one event, as the manifest says.
 
+    Args:
+        path: of the folder or the zip.
+        policy: what is trusted.
+        outside: files with checkpoints that were kept, beside those of the policy.
+
     Raises:
-        OSError: the bundle cannot be read.
+        OSError: the bundle or a file cannot be read.
     """
+    try:
+        policy = policy._replace(outside=(*policy.outside, *read_outside(outside)))
+    except VerificationError as error:
+        return failed(error)
     return EventVerifier(path, policy).verify() if _is_event(path) else verify_record(path, policy)
 
 
@@ -324,23 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify the copy of a health record or of one entry, offline.")
     here = Path(__file__).parent
     parser.add_argument("bundle", nargs="?", default=here, type=Path, help="a folder or a zip (this one, by default)")
-    parser.add_argument("--genesis", type=parse_fingerprint, help="the fingerprint that the clinic prints on its forms")
-    parser.add_argument("--checkpoint", action="append", default=[], type=Path, help="a checkpoint kept outside")
-    parser.add_argument("--witness", action="append", default=[], type=parse_witness, help="a witness's key")
-    parser.add_argument("--quorum", type=int, help="how many of the witnesses must have co-signed (all by default)")
-    parser.add_argument("--require-anchor", action="store_true", help="fail where nothing from outside is known")
-    parser.add_argument("--json", action="store_true", help="answer for programs")
-    chosen = parser.parse_args(arguments)
-    quorum = len(chosen.witness) if chosen.quorum is None else chosen.quorum
-    policy = Policy(chosen.genesis, (), tuple(chosen.witness), quorum, chosen.require_anchor, int(time.time()))
-    try:
-        report = verify_given(chosen.bundle, policy._replace(outside=read_outside(chosen.checkpoint)))
-    except VerificationError as error:
-        report = failed(error)
-    except OSError as error:
-        parser.error(f"{error.filename} cannot be read: {error.strerror}")
-    sys.stdout.write(render_json(report) if chosen.json else render(report))
-    return report.exit
+    return run_command(parser, verify_given, arguments)
 
 
 if __name__ == "__main__":
