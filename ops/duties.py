@@ -212,7 +212,7 @@ def _revoke_token(clinic: Clinic, request: Request, arguments: dict[str, Any], _
 
 
 def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
-    from ops.witnessing import accept
+    from ops.witness.witnessing import accept
 
     clinic.service.admit("log.witness", None, request)
     asked, answered = (b64decode(arguments[name]) for name in ("request", "answer"))
@@ -223,7 +223,7 @@ def _accept_witness(clinic: Clinic, request: Request, arguments: dict[str, Any],
 
 
 def _backup(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
-    from ops.backup import back_up
+    from ops.backups.backup import back_up
 
     clinic.service.admit("clinic.backup", None, request)
     made = back_up(clinic, Path(arguments["to"]), Path(arguments["keyring_into"]), progress)
@@ -232,7 +232,7 @@ def _backup(clinic: Clinic, request: Request, arguments: dict[str, Any], progres
 
 
 def _load(clinic: Clinic, request: Request, arguments: dict[str, Any], progress: Progress) -> Any:
-    from ops.load import load_file
+    from ops.loading.load import load_file
 
     clinic.service.admit("clinic.load", None, request)
     return load_file(clinic, Path(arguments["path"]), progress)
@@ -381,14 +381,14 @@ def _retention_profile(clinic: Clinic, request: Request, arguments: dict[str, An
 
 
 def _export(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
-    from ops.exporting import ExportAsked, export_record
+    from ops.exports.exporting import ExportAsked, export_record
 
     asked = msgspec.convert(arguments, ExportAsked)
     return Streamed(*export_record(clinic, request, uuid.uuid4(), asked))
 
 
 def _disclose(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
-    from ops.disclosing import DiscloseAsked, disclose_event
+    from ops.exports.disclosing import DiscloseAsked, disclose_event
 
     asked = msgspec.convert(arguments, DiscloseAsked)
     return Streamed(*disclose_event(clinic, request, uuid.uuid4(), asked))
@@ -403,7 +403,7 @@ def _export_clinic(clinic: Clinic, request: Request, _: dict[str, Any], __: Prog
 
 
 def _import(clinic: Clinic, request: Request, arguments: dict[str, Any], _: Progress) -> Any:
-    from ops.importing import ImportAsked, import_bundle
+    from ops.moving.importing import ImportAsked, import_bundle
 
     asked = ImportAsked(
         path=Path(arguments["path"]),

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 from ops import anchor
+from ops.keys.providers import open_provider
 from ops.logging import alarm
-from ops.providers import open_provider
 from ops.settings import Settings
 from ops.wiring import Clinic, open_clinic
 from records.errors import NotStored

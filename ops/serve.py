@@ -29,9 +29,9 @@ from ops.control import ControlServer
 from ops.exits import CommandFailed, Exit
 from ops.logging import configure_logging, library_config, log
 from ops.opening import open_from
-from ops.overseer import Overseer
 from ops.process_guards import end_with_parent
-from ops.readiness import Readiness
+from ops.serving.overseer import Overseer
+from ops.serving.readiness import Readiness
 from ops.settings import Bind, Settings
 from ops.wiring import Clinic
 from ops.wsgi import Extend, Wsgi, begin_signing, make_wsgi, open_wsgi, spare_collector

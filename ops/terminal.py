@@ -98,6 +98,39 @@ def yes_option(command: _Command) -> _Command:
     return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
+def new_place_options(certificates: str) -> Callable[[_Command], _Command]:
+    """Give a command what makes a clinic of a copy: where to, and what is known outside of the copy.
+
+    They are passed as `to`, `genesis`, `checkpoints` and `certificates`; the argument comes after those of the command.
+
+    Args:
+        certificates: the help of `--certificates`.
+    """
+    options = (
+        click.argument("to", metavar="[DATA]", required=False, type=click.Path(path_type=Path)),
+        click.option("--genesis", help="The fingerprint that stands on the clinic's forms."),
+        click.option(
+            "--checkpoint",
+            "checkpoints",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="A checkpoint that was kept outside; may be given several times. An anchor is looked at in any case.",
+        ),
+        click.option(
+            "--certificates",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help=certificates,
+        ),
+    )
+
+    def give(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
 pass_settings = click.make_pass_decorator(Settings)
 
 

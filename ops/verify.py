@@ -341,32 +341,6 @@ def tree_root(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Check that the leaf of this hash stands at `index` of the tree (RFC 9162, 2.1.3.2). O(log n).
-
-    Raises:
-        MalformedProof: the proof is not of the length that index and size ask for.
-        WrongRoot: it leads to another root.
-    """
-    if not 0 <= index < size or any(len(each) != HASH_BYTES for each in proof):
-        raise MalformedProof("The proof is for no entry of this log.", index)
-    at, last, node = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise MalformedProof("The proof is longer than the tree is high.", index)
-        if at & 1 or at == last:
-            node = node_hash(sibling, node)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
-        else:
-            node = node_hash(node, sibling)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise MalformedProof("The proof is shorter than the tree is high.", index)
-    if node != root:
-        raise WrongRoot(f"Entry {index} is not in the log of this checkpoint.", index)
-
-
 # --- signed notes and checkpoints
 
 
@@ -667,6 +641,30 @@ def verify_body(body: EpochBody, kind: int, signers: Keys, index: int) -> None:
     what = f"A signature of entry {index}, which turns to epoch {body.epoch},"
     _verify_ed25519(signers.ed25519, body.ed25519_signature, message, what, index)
     _verify_ml_dsa(signers.ml_dsa, body.ml_dsa_signature, message, what, index)
+
+
+def verify_turn(
+    index: int, kind: int, body: EpochBody, place: tuple[bytes, int, bytes], genesis: Genesis, old: Keys
+) -> None:
+    """Check an epoch or a restore against its entry's place, the keys before it, and the checkpoint within.
+
+    Raises:
+        WrongEpoch, MalformedBody: it does not follow, or what it says does not go together.
+        BadSignature, SignatureMissing, MalformedNote, MalformedCheckpoint: it or its checkpoint is not signed by them.
+    """
+    if place != (genesis.deployment, body.epoch, old.leaf) or body.deployment != genesis.deployment:
+        raise WrongEpoch(f"Entry {index} is of another log or does not follow the epoch before it.", index)
+    if body.size != index:
+        raise WrongEpoch(f"Entry {index} seals the log of size {body.size}, not the one before it.", index)
+    recovery = Keys(body.epoch, ZEROS_32, genesis.recovery_ed25519, genesis.recovery_ml_dsa)
+    verify_body(body, kind, recovery if kind == RESTORE else old, index)
+    if kind == EPOCH:
+        within = parse_checkpoint(body.checkpoint, f"The checkpoint within entry {index}")
+        if (within.size, within.root) != (body.size, body.root):
+            raise WrongEpoch(f"{within.source} is not of its own index and root.", index)
+        verify_signatures(within, genesis, old)
+    elif body.checkpoint:
+        raise MalformedBody(f"The body of entry {index} declares a restore and holds a checkpoint.", index)
 
 
 def heads_root(heads: dict[bytes, tuple[int, bytes, int]]) -> bytes:
@@ -1108,29 +1106,15 @@ class Verifier:
     def _turn(self, index: int, kind: int, body: EpochBody, place: tuple[bytes, int, bytes], leaf: bytes) -> None:
         """Take in an epoch or a restore: steps 1 and 7."""
         genesis, old = self._follows(index, body)
-        # [7] in its place: the entry and the body say the same
-        if place != (genesis.deployment, body.epoch, old.leaf) or body.deployment != genesis.deployment:
-            raise WrongEpoch(f"Entry {index} is of another log or does not follow the epoch before it.", index)
-        if body.size != index:
-            raise WrongEpoch(f"Entry {index} seals the log of size {body.size}, not the one before it.", index)
-        # [7] signatures of both old keys, or of both recovery keys
-        recovery = Keys(body.epoch, ZEROS_32, genesis.recovery_ed25519, genesis.recovery_ml_dsa)
-        verify_body(body, kind, recovery if kind == RESTORE else old, index)
+        # [7] in its place, signed by the keys before, and so is the checkpoint within, which says the same
+        verify_turn(index, kind, body, place, genesis, old)
         # [7] roots
         if body.root != self._root():
             self._wrong_root(index, f"epoch {body.epoch}")
         self._good_size = index
         if body.heads_root != heads_root(self.heads):
             raise WrongHeads(f"The streams before entry {index} do not end where epoch {body.epoch} says.", index)
-        # [7] the checkpoint within
-        if kind == EPOCH:
-            within = parse_checkpoint(body.checkpoint, f"The checkpoint within entry {index}")
-            if (within.size, within.root) != (body.size, body.root):
-                raise WrongEpoch(f"{within.source} is not of its own index and root.", index)
-            verify_signatures(within, genesis, old)
-        elif body.checkpoint:
-            raise MalformedBody(f"The body of entry {index} declares a restore and holds a checkpoint.", index)
-        else:
+        if kind == RESTORE:
             self._restores.append((index, body.known_size))
         self.counts["restores" if kind == RESTORE else "epochs"] += 1
         self._genesis, self._epoch = genesis, Keys(body.epoch, leaf, body.ed25519, body.ml_dsa)
@@ -1579,6 +1563,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description="Verify a bundle of a log of Wellkept, offline.")
     parser.add_argument("bundle", nargs="?", default=".", type=Path, help="a folder or a zip (here, by default)")
+    return run_command(parser, verify_bundle, arguments)
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    verifies: Callable[[Path, Policy, Sequence[Path]], Report],
+    arguments: Sequence[str] | None,
+) -> int:
+    """Take what is known outside from the arguments, verify, and put out the answer; return the exit code."""
     parser.add_argument("--genesis", type=parse_fingerprint, help="the fingerprint that the clinic prints on its forms")
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, help="a checkpoint kept outside")
     parser.add_argument("--witness", action="append", default=[], type=parse_witness, help="a witness's key")
@@ -1589,7 +1582,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quorum = len(chosen.witness) if chosen.quorum is None else chosen.quorum
     policy = Policy(chosen.genesis, (), tuple(chosen.witness), quorum, chosen.require_anchor, int(time.time()))
     try:
-        report = verify_bundle(chosen.bundle, policy, chosen.checkpoint)
+        report = verifies(chosen.bundle, policy, chosen.checkpoint)
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
     sys.stdout.write(render_json(report) if chosen.json else render(report))

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from ops.clock_guard import ClockGuard
 from ops.data_format import FORMAT, require_format
-from ops.export_pages import write_pages
-from ops.one_file import one_file
+from ops.exports.pages import write_pages
+from ops.verifier.one_file import one_file
 from projections.audit_index import AuditIndex
 from projections.export.releasing import Releasing
 from projections.export.views import Exports

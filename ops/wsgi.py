@@ -21,13 +21,13 @@ import msgspec
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from ops.logging import configure_logging, log, place_of
-from ops.one_core import settle_thread
 from ops.opening import open_from
-from ops.overseer import Overseer
 from ops.process_guards import guard_process
-from ops.readiness import Readiness
+from ops.serving.one_core import settle_thread
+from ops.serving.overseer import Overseer
+from ops.serving.readiness import Readiness
+from ops.serving.signing import Signing
 from ops.settings import Settings, read_settings
-from ops.signing import Signing
 from ops.wiring import Clinic
 
 _HEADERS = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]

@@ -7,7 +7,7 @@ Source: CRYPTO 7 (step 8).
 - It names the client by id only. It says what it does not prove.
 - It can be made anew at any time; each time it is a reading of the client.
 
-It verifies nothing: see `ops.erasure_check`.
+It verifies nothing: see `ops.verifier.erasure_check`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Source: AUDIT (every reading leaves its entry before anything is shown); decision 54.
 
 It is one entry, of no single client: whoever holds the file and its passphrase reads them all. It builds nothing: what
-leaves is copied sealed, as it is stored (`ops.leaving`).
+leaves is copied sealed, as it is stored (`ops.moving.leaving`).
 """
 
 from __future__ import annotations

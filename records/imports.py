@@ -10,7 +10,7 @@ Rules:
   whose log it is. So the versions of the history are those of the former clinic.
 - People of the former clinic are named in the clinic's own stream, since names of staff are no part of a record.
 
-It reads and verifies no file (`ops.importing`).
+It reads and verifies no file (`ops.moving.importing`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Source: DESIGN (two doors); the promise that what may not happen is refused and 
 - A refusal is raised to the caller and leaves no entry by itself: what today's rules refuse was not refused then. Where
   it was refused then, `refuse` records that.
 
-It reads no files and knows no foreign format (`ops.load`, `ops.demo`).
+It reads no files and knows no foreign format (`ops.loading.load`, `ops.demo.clinic`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Source: CRYPTO 3; decisions 15 and 17.
 - Whoever leads the signing signs (`Store.leads_signing`); whoever gains the lead reads the state anew.
 - A store that cannot be written now stops nothing: the lag grows, and the next turn tries again.
 
-It has no thread and no clock of its own (`ops.signing`).
+It has no thread and no clock of its own (`ops.serving.signing`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ops.data_format import FORMAT
-from ops.providers import create_provider, open_provider
+from ops.keys.providers import create_provider, open_provider
 from ops.settings import Settings, read_settings
 from records.key_provider import KeyProvider
 from tests.throwaway_openbao import ThrowawayOpenBao

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.demo import make_demo
+from ops.demo.clinic import make_demo
 from records.epoch import format_fingerprint
 from tests.ops.running import free_port, served
 from tests.tour import README, ROOT, TUTORIAL, Block, blocks, run, settled

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ops.demo import make_demo
+from ops.demo.clinic import make_demo
 from records.epoch import format_fingerprint
 from tests.ops.running import free_port, served
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.backup import back_up
-from ops.backup_verify import Asked
+from ops.backups.backup import back_up
+from ops.backups.restore import restore
+from ops.backups.verifying import Asked
 from ops.bench.bench_clinic import BenchClinic
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.rounds import Turn, middle_p99_ms, run_threads, take_turns
-from ops.restore import restore
 
 CLIENTS = 800
 QUICK_CLIENTS = 16

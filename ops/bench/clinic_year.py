@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ops.bench.figure import Bench, Group, Measured, NotMeasured, Target
-from ops.load import load_file
+from ops.loading.load import load_file
 from ops.wiring import found, open_clinic
 from records.clinic_policy import ClinicPolicy
 

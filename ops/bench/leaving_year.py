@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
-from ops.backup_verify import Asked
+from ops.backups.verifying import Asked
 from ops.bench.clinic_year import year_file
 from ops.bench.figure import Bench, Group, Measured, Target
-from ops.leaving import leave
-from ops.load import load_file
-from ops.moving_in import move_in
+from ops.loading.load import load_file
+from ops.moving.leaving import leave
+from ops.moving.moving_in import move_in
 from ops.settings import Settings, read_settings
 from ops.wiring import Clinic, found, open_clinic
 from projections.client_view import CLIENT_VIEW

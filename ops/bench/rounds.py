@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ops.one_core import settle_thread
+from ops.serving.one_core import settle_thread
 
 Act = Callable[[], object]
 """One operation."""

@@ -18,7 +18,7 @@ from ops.bench.http_figures import CONNECTIONS, start_load
 from ops.bench.http_requests import Request, reading, signing, write_plan
 from ops.bench.http_service import serving
 from ops.bench.turn_process import turn_of
-from ops.load import load_file
+from ops.loading.load import load_file
 from ops.wiring import Clinic, found, now, open_clinic, operator
 from records.clinic_policy import ClinicPolicy
 from records.request import Request as Asked

@@ -20,7 +20,7 @@ from ops.bench.bench_clinic import BenchClinic
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.postgres_server import databases
 from ops.bench.rounds import Turn, middle_rate, rate_ratio, run_threads, take_turns
-from ops.signing import Signing
+from ops.serving.signing import Signing
 from records.ledger import KeyClass
 from records.payload import Segment
 from records.sealing import content_root

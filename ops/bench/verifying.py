@@ -25,7 +25,8 @@ from uuid import uuid4
 from ops import verify
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.turn_process import ROOT
-from ops.live_log import LiveLog, sqlite_tables
+from ops.live.log import LiveLog, sqlite_tables
+from ops.verifier.inclusion import verify_inclusion
 from records.checkpoint import Checkpoint, EpochKeys, LogKey, RecoveryKeys, origin_of, sign_checkpoint
 from records.epoch import EpochBody, GenesisKeys, encode, heads_root, sign_epoch
 from records.ledger import NO_LEAF, KeyClass, Kind, encode_entry, entry_hash
@@ -167,7 +168,7 @@ def _proof_ms(leaves: Sequence[bytes]) -> float:
     began = time.perf_counter()
     for number in range(PROOFS):
         index, path = asked[number % len(asked)]
-        verify.verify_inclusion(index, len(leaves), leaves[index], path, root)
+        verify_inclusion(index, len(leaves), leaves[index], path, root)
     return (time.perf_counter() - began) / PROOFS * 1_000
 
 

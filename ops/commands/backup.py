@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ops.backup_files import keyring_beside
+from ops.backups.files import keyring_beside
 from ops.desk import perform
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say

@@ -23,8 +23,8 @@ def command(settings: Settings, output: Path, client: UUID | None, as_json: bool
 
     Whoever gets it runs `wellkept verify BUNDLE --genesis FINGERPRINT`, or verify.py alone, on any machine.
     """
-    from ops.bundle import write_bundle
-    from ops.live_log import open_tables
+    from ops.live.bundle import write_bundle
+    from ops.live.log import open_tables
     from ops.verify import VerificationError
     from ops.wiring import deployment_of
 

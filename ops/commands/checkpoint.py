@@ -16,7 +16,7 @@ from ops.exits import CommandFailed, Exit
 from ops.opening import open_from
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
-from ops.witnessing import newest_checkpoint
+from ops.witness.witnessing import newest_checkpoint
 from records.checkpoint import parse_signed_checkpoint
 
 

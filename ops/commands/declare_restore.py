@@ -33,8 +33,8 @@ from ops.terminal import data_option, json_option, pass_settings, put, say
 @pass_settings
 def command(settings: Settings, recovery_key_file: Path | None, known_size: int, as_json: bool) -> None:
     """Declare that the log was restored from a backup; needs the recovery key."""
-    from ops.declaring import declare
-    from ops.recovery_key import parse_secret
+    from ops.backups.declaring import declare
+    from ops.keys.recovery_key import parse_secret
 
     if recovery_key_file is not None:
         text = recovery_key_file.read_text("ascii", "replace")

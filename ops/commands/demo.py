@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from ops.demo_tamper import KINDS, NotADemo, tamper
+from ops.demo.tamper import KINDS, NotADemo, tamper
 from ops.exits import CommandFailed, Exit
-from ops.recovery_key import format_secret
+from ops.keys.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import bind_option, data_option, json_option, pass_settings, put, say, table
 from records.epoch import format_fingerprint
@@ -39,7 +39,7 @@ def command(
 
 
 def _make(settings: Settings, years: float, therapists: int, no_serve: bool, as_json: bool) -> None:
-    from ops.demo import make_demo
+    from ops.demo.clinic import make_demo
     from ops.serve import check_bind, check_free, serve
 
     if settings.source("DATA") == "default":

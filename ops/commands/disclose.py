@@ -17,10 +17,10 @@ from uuid import UUID
 import click
 
 from ops.desk import perform
-from ops.locking import chosen_lock, locked_into
+from ops.exports.locking import chosen_lock, locked_into
+from ops.exports.whole_file import whole_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
-from ops.whole_file import whole_file
 from records.disclosures import BASES, RECIPIENTS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ops.doctor import examine, verdict
+from ops.doctor.examination import examine, verdict
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, table
 

@@ -119,7 +119,7 @@ def certificate(settings: Settings, id: UUID, output: Path, as_json: bool) -> No
 @click.pass_context
 def check(context: click.Context, file: Path, genesis: str | None, as_json: bool) -> None:
     """Check the certificate FILE offline, without any clinic. Ends with 3 where something is wrong."""
-    from ops.erasure_check import check_certificate
+    from ops.verifier.erasure_check import check_certificate
     from ops.verify import VerificationError, parse_fingerprint
 
     try:

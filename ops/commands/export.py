@@ -6,7 +6,7 @@ Source: CONTRACT; AUDIT E1 (one client, any time, by a limited set of users, no 
 - The file is new, 0600, and whole or not there. Whether it can be written and locked is known before anything is
   released.
 - Locked on demand: for a public key of age, or by a passphrase; a passphrase comes from a file or the terminal.
-- With `--all` the whole clinic leaves in one file, for `wellkept move-in` elsewhere (`ops.leaving`).
+- With `--all` the whole clinic leaves in one file, for `wellkept move-in` elsewhere (`ops.moving.leaving`).
 - `--paper` gives a person the PDF alone, locked by a passphrase. It shows the record and proves nothing.
 """
 
@@ -22,11 +22,11 @@ from click.core import ParameterSource
 
 from ops.desk import perform
 from ops.exits import CommandFailed, Exit
-from ops.locking import chosen_lock, locked_into, new_passphrase
-from ops.protection import Lock
+from ops.exports.locking import chosen_lock, locked_into, new_passphrase
+from ops.exports.protection import Lock
+from ops.exports.whole_file import whole_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
-from ops.whole_file import whole_file
 from records.disclosures import BASES, RECIPIENTS
 
 
@@ -89,7 +89,7 @@ def command(
 
 
 def _leave(settings: Settings, output: Path, lock_with: Path | None, as_json: bool) -> None:
-    from ops.leaving import leave
+    from ops.moving.leaving import leave
     from ops.verify import VerificationError
 
     passphrase = new_passphrase(lock_with)

@@ -9,7 +9,7 @@ import click
 from ops.opening import open_from
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
-from ops.witnessing import genesis_of
+from ops.witness.witnessing import genesis_of
 from records.epoch import format_fingerprint
 from records.signed_note import encode_vkey
 

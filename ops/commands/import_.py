@@ -17,11 +17,11 @@ from uuid import UUID
 import click
 
 from ops.desk import perform
-from ops.protection import read_passphrase, unprotect_age
+from ops.exports.protection import read_passphrase, unprotect_age
+from ops.exports.whole_file import whole_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
 from ops.verify import parse_fingerprint
-from ops.whole_file import whole_file
 
 
 @click.command("import")

@@ -14,8 +14,8 @@ from uuid import UUID
 import click
 
 from ops import wiring
-from ops.providers import create_provider, where
-from ops.recovery_key import format_secret
+from ops.keys.providers import create_provider, where
+from ops.keys.recovery_key import format_secret
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, put, say
 from records.clinic_policy import ClinicPolicy

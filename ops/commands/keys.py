@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import click
 
 from ops.desk import perform
-from ops.providers import open_provider
+from ops.keys.providers import open_provider
 from ops.settings import Settings
 from ops.terminal import confirm, data_option, json_option, pass_settings, progress_bar, put, say, table, yes_option
 from ops.wiring import Paths, deployment_of

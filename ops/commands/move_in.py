@@ -13,32 +13,19 @@ from pathlib import Path
 import click
 
 from ops.exits import CommandFailed, Exit
-from ops.protection import read_passphrase
+from ops.exports.protection import read_passphrase
 from ops.settings import Settings
-from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
+from ops.terminal import data_option, json_option, new_place_options, pass_settings, progress_bar, put, say
 
 
 @click.command("move-in")
 @data_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("to", metavar="[DATA]", required=False, type=click.Path(path_type=Path))
+@new_place_options("A folder with certificates of erasures since, *.json: what they name stays erased.")
 @click.option(
     "--lock-with",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the passphrase that FILE is locked by; else it is asked for.",
-)
-@click.option("--genesis", help="The fingerprint that stands on the clinic's forms.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that was kept outside; may be given several times. An anchor is looked at in any case.",
-)
-@click.option(
-    "--certificates",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with certificates of erasures since, *.json: what they name stays erased.",
 )
 @json_option
 @pass_settings
@@ -53,8 +40,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Make a clinic in DATA (or --data), a new or empty directory, of the FILE that it left another place with."""
-    from ops.backup_verify import asked_of
-    from ops.moving_in import move_in
+    from ops.backups.verifying import asked_of
+    from ops.moving.moving_in import move_in
     from ops.verify import VerificationError
 
     if to is None and settings.source("DATA") == "default":

@@ -12,33 +12,22 @@ from typing import Any
 
 import click
 
-from ops.backup_files import keyring_beside
+from ops.backups.files import keyring_beside
 from ops.exits import CommandFailed, Exit
 from ops.settings import Settings
-from ops.terminal import data_option, json_option, pass_settings, progress_bar, put, say
+from ops.terminal import data_option, json_option, new_place_options, pass_settings, progress_bar, put, say
 
 
 @click.command("restore")
 @data_option
 @click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("to", metavar="[DATA]", required=False, type=click.Path(path_type=Path))
+@new_place_options(
+    "A folder with certificates of erasures, *.json: what they name stays erased, however old the keyring is."
+)
 @click.option(
     "--keyring",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder with the copy of the keyring, of this backup or of a newer one; BACKUP.keys where absent.",
-)
-@click.option("--genesis", help="The fingerprint that stands on the clinic's forms.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that was kept outside; may be given several times. An anchor is looked at in any case.",
-)
-@click.option(
-    "--certificates",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with certificates of erasures, *.json: what they name stays erased, however old the keyring is.",
 )
 @click.option("--drill", "only_drill", is_flag=True, help="Restore into a temporary place, compare all, and remove it.")
 @click.option(
@@ -61,8 +50,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Restore BACKUP into DATA (or --data), a new or empty directory; its keys go to DATA.keys."""
-    from ops.backup_verify import asked_of
-    from ops.restore import drill, restore
+    from ops.backups.restore import drill, restore
+    from ops.backups.verifying import asked_of
     from ops.verify import VerificationError
     from ops.wiring import Paths
 

@@ -24,11 +24,11 @@ import click
 import msgspec
 
 from ops import verify
-from ops.backup_files import is_backup, keyring_beside
-from ops.clinic_file import ClinicFile, is_clinic_file
+from ops.backups.files import is_backup, keyring_beside
+from ops.moving.clinic_file import ClinicFile, is_clinic_file
 from ops.settings import Settings
 from ops.terminal import data_option, json_option, pass_settings, progress_bar, say
-from ops.verify_record import verify_given
+from ops.verifier.record import verify_given
 
 
 class _Parsed(click.ParamType[object]):
@@ -105,7 +105,7 @@ def command(
     elif bundle is not None and is_clinic_file(bundle):
         found = _clinic_file(policy, bundle, checkpoints)
     elif bundle is not None and _is_record(bundle):
-        found = _record(policy, bundle, checkpoints)
+        found = verify_given(bundle, policy, checkpoints)
     elif bundle is not None:
         found = verify.verify_bundle(bundle, policy, checkpoints)
     else:
@@ -133,17 +133,10 @@ def _is_record(path: Path) -> bool:
         return False
 
 
-def _record(policy: verify.Policy, bundle: Path, checkpoints: tuple[Path, ...]) -> verify.Report:
-    try:
-        return verify_given(bundle, policy._replace(outside=verify.read_outside(checkpoints)))
-    except verify.VerificationError as error:
-        return verify.failed(error)
-
-
 def _backup(
     settings: Settings, policy: verify.Policy, folder: Path, keyring: Path | None, checkpoints: tuple[Path, ...]
 ) -> verify.Report:
-    from ops.backup_verify import asked_of, check_backup, known_genesis, read_backup
+    from ops.backups.verifying import asked_of, check_backup, known_genesis, read_backup
     from ops.wiring import Paths
 
     try:
@@ -168,8 +161,8 @@ def _backup(
 def _live(
     settings: Settings, policy: verify.Policy, checkpoints: tuple[Path, ...], client: UUID | None, report: Path | None
 ) -> verify.Report:
-    from ops.live_verify import verify_clinic
-    from ops.live_views import StatedReport
+    from ops.live.verifying import verify_clinic
+    from ops.live.views import StatedReport
     from ops.wiring import deployment_of
 
     deployment_of(settings.data)

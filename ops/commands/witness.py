@@ -30,9 +30,9 @@ from ops.logging import log
 from ops.opening import open_from
 from ops.settings import Settings, parse_bind
 from ops.terminal import data_option, json_option, pass_settings, put, say
-from ops.witness_folder import WitnessFolder
-from ops.witness_server import MAX_BODY_BYTES, WitnessServer
-from ops.witnessing import ask, request_for
+from ops.witness.folder import WitnessFolder
+from ops.witness.server import MAX_BODY_BYTES, WitnessServer
+from ops.witness.witnessing import ask, request_for
 from records.checkpoint import SEED_BYTES
 from records.errors import LedgerMismatch, MalformedNote, MalformedRequest, ProofFromElsewhere
 from records.signed_note import COSIGNATURE_V1, VerifierKey, encode_vkey, parse_vkey

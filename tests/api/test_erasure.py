@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ops.erasure_check import check_certificate
+from ops.verifier.erasure_check import check_certificate
 from records.actors import Role
 from tests.api.caller import CLERK, DESK, OFFICER, Served, T
 from tests.api.right_requests import RECIPES, Kitchen, Right, lift_holds

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ops.readiness import Readiness
+from ops.serving.readiness import Readiness
 from ops.wiring import now_us, open_clinic
 from records.errors import NotStored
 from records.ledger import decode_entry

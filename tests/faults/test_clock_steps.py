@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ops.clock_guard import JUMP_US
-from ops.readiness import Readiness
+from ops.serving.readiness import Readiness
 from ops.wiring import now, now_us, open_clinic
 from records.actors import Role
 from tests.api.caller import Served

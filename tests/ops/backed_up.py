@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ops.backup_files import MANIFEST, facts_of
-from ops.recovery_key import format_secret
+from ops.backups.files import MANIFEST, facts_of
+from ops.keys.recovery_key import format_secret
 from ops.wiring import found, now
 from projections.client_view import CLIENT_VIEW
 from records.actors import Role

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ops.load import LoadReport, load_file
+from ops.loading.load import LoadReport, load_file
 from ops.wiring import Clinic, found, open_clinic
 from records.clinic_policy import ClinicPolicy
 from records.ledger import KeyClass, decode_entry

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ops import verify
-from ops.export_pages import write_pages
-from ops.one_file import one_file
+from ops.exports.pages import write_pages
+from ops.verifier.one_file import one_file
 from projections.export.proof import Release, prove_entries
 from projections.export.releasing import ONE_ENTRY, Releasing
 from projections.export.views import Exports

@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from ops.clinic_file import ABOUT, LARGEST_IN_A_TILE, PROOF, prove
-from ops.recovery_key import format_secret
+from ops.keys.recovery_key import format_secret
+from ops.moving.clinic_file import ABOUT, LARGEST_IN_A_TILE, PROOF, prove
 from ops.wiring import found, now, open_clinic
 from projections.access_report import ACCESS_REPORT
 from projections.client_view import CLIENT_VIEW

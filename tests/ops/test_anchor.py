@@ -11,8 +11,8 @@ import pytest
 
 from ops import anchor
 from ops.logging import configure_logging
-from ops.readiness import Readiness
-from ops.signing import Signing
+from ops.serving.readiness import Readiness
+from ops.serving.signing import Signing
 from ops.wiring import open_clinic
 from tests.ops.running import add_user, data_of, init, run, served
 

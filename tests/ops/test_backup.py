@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from ops import control
-from ops.backup import back_up
-from ops.backup_files import KEYRING_MANIFEST, MANIFEST
+from ops.backups.backup import back_up
+from ops.backups.files import KEYRING_MANIFEST, MANIFEST
 from ops.exits import CommandFailed, Exit
 from ops.wiring import open_clinic
 from records.actors import Role

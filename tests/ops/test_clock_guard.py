@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from ops.clock_guard import JUMP_US, ClockGuard
-from ops.readiness import Readiness
+from ops.serving.readiness import Readiness
 from ops.wiring import now_us, open_clinic
 from records.errors import NotStored
 from records.store.unit import Unit

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ops.demo import DemoClinic, make_demo
-from ops.demo_prose import PRACTICE, SCENES, STORIES, Voice
-from ops.demo_scenes import SCENE
+from ops.demo.clinic import DemoClinic, make_demo
+from ops.demo.prose import PRACTICE, SCENES, STORIES, Voice
+from ops.demo.scenes import SCENE
 from ops.wiring import Clinic, open_clinic
 from records.access import AccessRecorded
 from records.actors import Role

@@ -11,7 +11,7 @@ from typing import Any
 import pyrage
 import pytest
 
-from ops.protection import unprotect_age
+from ops.exports.protection import unprotect_age
 from ops.wiring import open_clinic
 from tests.ops.running import data_of, served
 from tests.ops.test_export_command import checked, fingerprint, releases

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ops import record_bundle, verify
-from ops.verify_event import EventVerifier
-from ops.verify_record import verify_given, verify_record
+from ops import verify
+from ops.verifier import bundle as record_bundle
+from ops.verifier.event import EventVerifier
+from ops.verifier.record import verify_given, verify_record
 from projections.client_view import CLIENT_VIEW
 from projections.disclosures import DISCLOSURES
 from records.actors import Role

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ops.erasure_check import check_certificate
+from ops.verifier.erasure_check import check_certificate
 from ops.verify import VerificationError
 from ops.wiring import open_clinic
 from projections.client_view import CLIENT_VIEW

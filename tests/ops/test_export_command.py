@@ -14,7 +14,7 @@ import pikepdf
 import pyrage
 import pytest
 
-from ops.protection import unprotect_age
+from ops.exports.protection import unprotect_age
 from tests.ops.running import data_of, served
 from tests.ops.test_oversight import Watched
 

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from ops.exits import CommandFailed, Exit
-from ops.importing import ImportAsked, Imported, import_bundle
+from ops.moving.importing import ImportAsked, Imported, import_bundle
 from projections.access_report import ACCESS_REPORT
 from projections.client_view import CLIENT_VIEW
 from projections.disclosures import DISCLOSURES
@@ -85,7 +85,7 @@ def treated(clinic: StaffedClinic) -> tuple[UUID, dict[str, UUID]]:
 
 
 def exported(clinic: StaffedClinic, client: UUID, to: Path) -> Path:
-    from ops.exporting import ExportAsked, export_record
+    from ops.exports.exporting import ExportAsked, export_record
 
     asked = ExportAsked(client=client, **told(clinic))
     _, pieces = export_record(clinic.opened, clinic.request(CLERK), uuid4(), asked)

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from ops.providers import create_provider, open_provider
-from ops.readiness import Readiness
+from ops.keys.providers import create_provider, open_provider
+from ops.serving.readiness import Readiness
 from records.actors import Role
 from tests.api.caller import Served
 from tests.clinic import make_clinic

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from ops import verify
-from ops.clinic_file import ABOUT, PROOF
+from ops.moving.clinic_file import ABOUT, PROOF
 from ops.wiring import Paths, now, open_clinic
 from projections.client_view import CLIENT_VIEW
 from records.actors import Role

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from ops import verify
-from ops.live_log import LiveLog, Tables, postgres_tables, sqlite_tables
-from ops.live_schema import AlteredSchema, check_schema
-from ops.live_tables import StrayRows, check_tables
+from ops.live.log import LiveLog, Tables, postgres_tables, sqlite_tables
+from ops.live.schema import AlteredSchema, check_schema
+from ops.live.tables import StrayRows, check_tables
 from ops.verify import Policy, Verifier
 from tests.engines import Engine, PostgresEngine, SqliteEngine
 from tests.ops.written_log import SmallClinic, sha, tree

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from ops import load_mapping
-from ops.invented_names import FAMILY, GIVEN, invented_name, invented_staff_name
-from ops.load import load_file
-from ops.load_data import TYPES
-from ops.load_format import UnreadableLine, outline_of
+from ops.demo.invented_names import FAMILY, GIVEN, invented_name, invented_staff_name
+from ops.loading import mapping
+from ops.loading.line_data import TYPES
+from ops.loading.load import load_file
+from ops.loading.year_format import UnreadableLine, outline_of
 from ops.wiring import Clinic, found, open_clinic
 from records.access import AccessRecorded
 from records.actors import Actor, Role
@@ -99,7 +99,7 @@ def test_what_was_held_without_consent_is_in_the_record_with_its_breach(year: Lo
         if isinstance(each.event, SessionBreachRecorded)
     ]
     assert len(breaches) == 12
-    assert {(each.missing, each.reason) for each in breaches} == {(("treatment",), load_mapping.BREACH)}
+    assert {(each.missing, each.reason) for each in breaches} == {(("treatment",), mapping.BREACH)}
 
 
 def test_the_log_holds_every_invariant_after_the_year(year: Loaded) -> None:
@@ -253,10 +253,10 @@ def test_invented_names_are_distinct_and_clients_share_none_with_staff() -> None
 
 def test_the_page_tells_every_type_kind_and_filling(year: Loaded) -> None:
     page = DOCUMENT.read_text()
-    told = {f"`{name}`" for name in (*TYPES, *load_mapping.SKIPPED)}
-    told |= {f"`{kind}`" for kind in (*load_mapping.SKIPPED.values(), "couple", "group", "unknown", "derived")}
+    told = {f"`{name}`" for name in (*TYPES, *mapping.SKIPPED)}
+    told |= {f"`{kind}`" for kind in (*mapping.SKIPPED.values(), "couple", "group", "unknown", "derived")}
     told |= {f"`{rule}`" for rule in (*REFUSED, "total-differs", "not-permitted", "clinic-not-empty")}
-    told |= {load_mapping.BREACH, load_mapping.PROMPT_CLEARED, load_mapping.GOAL_GIVEN_UP}
+    told |= {mapping.BREACH, mapping.PROMPT_CLEARED, mapping.GOAL_GIVEN_UP}
     assert not sorted(words for words in told if words not in page)
     numbers = [f"| {count:,} |" for count in (LINES, ACCEPTED, *SKIPPED.values(), *REFUSED.values())]
     assert not [number for number in numbers if number not in page]

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from ops import load_mapping
-from ops.load import LoadReport, Refusal
+from ops.loading import mapping
+from ops.loading.load import LoadReport, Refusal
 from ops.wiring import Clinic
 from records.actors import Role
 from records.assessments import AssessmentRecorded
@@ -124,7 +124,7 @@ def test_what_a_client_filled_in_is_entered_by_the_therapist(loading: Any, scrip
     assert isinstance(rated, GoalRated)
     assert isinstance(closed, GoalAbandoned)
     assert isinstance(assessed, AssessmentRecorded)
-    assert (rated.rater, closed.reason) == ("client", load_mapping.GOAL_GIVEN_UP)
+    assert (rated.rater, closed.reason) == ("client", mapping.GOAL_GIVEN_UP)
     assert (assessed.reported_by, assessed.score_only, assessed.session_id) == ("client", True, None)
     by = {clinic.service.directory.staff[UUID(event.entered_by)].role for event in (rated, closed, assessed)}
     assert by == {Role.THERAPIST}

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from ops.exits import CommandFailed, Exit
-from ops.figures import Figures
-from ops.metrics import Metrics
-from ops.overseer import require_metrics
+from ops.serving.figures import Figures
+from ops.serving.metrics import Metrics
+from ops.serving.overseer import require_metrics
 from ops.settings import Bind, SettingsError, read_settings
 from records.errors import NotStored
 from tests.ops.running import add_user, free_port, init, served

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from ops.one_core import settle_thread
+from ops.serving.one_core import settle_thread
 
 
 def test_a_thread_settles_on_one_core_and_the_process_keeps_all() -> None:

@@ -13,8 +13,8 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute, KeyType, ObjectClass
 
-from ops import pkcs11_provider
-from ops.pkcs11_provider import Pkcs11Provider
+from ops.keys import pkcs11_provider
+from ops.keys.pkcs11_provider import Pkcs11Provider
 from records.errors import KeyMissing, KeyProviderUnreachable
 from tests.kept_keys import KeptKeys, in_a_token
 from tests.throwaway_softhsm import LIBRARY, PIN, ThrowawaySoftHsm

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ops.recovery_key import format_secret
+from ops.keys.recovery_key import format_secret
 from ops.wiring import found, now
 from records.actors import Role
 from records.clinic_policy import ClinicPolicy

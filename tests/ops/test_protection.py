@@ -19,10 +19,17 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ops import protection
 from ops.exits import CommandFailed, Exit
-from ops.protection import age_by_passphrase, age_to, protect_pdf, read_passphrase, require_protection, unprotect_age
-from ops.whole_file import whole_file
+from ops.exports import protection
+from ops.exports.protection import (
+    lock_by,
+    lock_for,
+    protect_pdf,
+    read_passphrase,
+    require_protection,
+    unprotect_age,
+)
+from ops.exports.whole_file import whole_file
 from projections.export.printed import to_pdf
 from tests.projections.test_export_printed import record, session
 
@@ -49,8 +56,7 @@ def write(path: Path, content: bytes | str) -> Path:
 
 def locked_for(key: str, folder: Path, content: bytes = CLEAR) -> Path:
     """Return a file that is locked for the key."""
-    age_to(public(key), write(folder / "clear", content), folder / "locked.age")
-    return folder / "locked.age"
+    return write(folder / "locked.age", lock_for(public(key))(content))
 
 
 def locked_by(passphrase: str, content: bytes, work: int = 4) -> bytes:
@@ -95,13 +101,12 @@ def test_a_file_for_a_key_comes_back_the_same(tmp_path: Path, key: str) -> None:
         assert size < 100 or CLEAR[:64] not in locked.read_bytes()
         unprotect_age(locked, folder / "opened", identity_file=write(folder / "key", f"# created: today\n\n{key}\n"))
         assert (folder / "opened").read_bytes() == CLEAR[:size]
-        for made in (locked, folder / "opened"):
-            assert stat.S_IMODE(made.stat().st_mode) == 0o600
-        assert {each.name for each in folder.iterdir()} == {"clear", "locked.age", "opened", "key"}
+        assert stat.S_IMODE((folder / "opened").stat().st_mode) == 0o600
+        assert {each.name for each in folder.iterdir()} == {"locked.age", "opened", "key"}
 
 
 def test_a_file_by_a_passphrase_comes_back_the_same(tmp_path: Path) -> None:
-    age_by_passphrase(PASSPHRASE, write(tmp_path / "clear", CLEAR), tmp_path / "locked.age")
+    write(tmp_path / "locked.age", lock_by(PASSPHRASE)(CLEAR))
     unprotect_age(tmp_path / "locked.age", tmp_path / "opened", passphrase=PASSPHRASE)
     assert (tmp_path / "opened").read_bytes() == CLEAR
     assert stat.S_IMODE((tmp_path / "opened").stat().st_mode) == 0o600
@@ -180,13 +185,11 @@ def test_a_file_of_another_kind_is_named_so(tmp_path: Path, key: str, content: b
 
 
 def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, key: str) -> None:
-    clear = write(tmp_path / "clear", CLEAR)
     for recipient in ("", "age1xyz", "ssh-ed25519 AAAA", key, public(key)[:-1]):
         with pytest.raises(CommandFailed, match="no public key of age") as failed:
-            age_to(recipient, clear, tmp_path / "locked.age")
+            lock_for(recipient)
         assert failed.value.code == Exit.USAGE
         assert not recipient or recipient not in str(failed.value)
-    assert not (tmp_path / "locked.age").exists()
     locked = locked_for(key, tmp_path)
     for keys in ("", "# none\n", public(key), f"{key}\nnonsense", "kéy"):
         refused(Exit.USAGE, "file of keys", locked, identity_file=write(tmp_path / "key", keys))
@@ -199,8 +202,6 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path, key: str) -> None:
     for name in ("there", "link"):
         with pytest.raises(CommandFailed, match=f"something at {name} already"):
             unprotect_age(locked, tmp_path / name, identity_file=keys)
-        with pytest.raises(CommandFailed, match=f"something at {name} already"):
-            age_to(public(key), tmp_path / "clear", tmp_path / name)
     assert (tmp_path / "there").read_bytes() == b"mine"
     assert not (tmp_path / "nowhere").exists()
 
@@ -256,31 +257,24 @@ def run_out_of_space(file: IO[bytes], part: Path) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_while_locking_leaves_nothing(tmp_path: Path, key: str) -> None:
-    clear = write(tmp_path / "clear", CLEAR)
-    with pytest.raises(OSError, match="No such file"):
-        age_to(public(key), tmp_path / "absent", tmp_path / "locked.age")
-    with pytest.raises(IsADirectoryError):
-        age_to(public(key), tmp_path, tmp_path / "locked.age")
+def test_a_full_disk_while_writing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"), whole_file(tmp_path / "locked.age") as file:
         run_out_of_space(file, tmp_path / "locked.age.part")
-    assert list(tmp_path.iterdir()) == [clear]
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_large_file_is_not_locked_in_memory(tmp_path: Path) -> None:
-    with (tmp_path / "large").open("wb") as large:
-        large.truncate(protection.BY_PASSPHRASE_BYTES + 1)
-    with pytest.raises(CommandFailed, match="use a key of age"):
-        age_by_passphrase(PASSPHRASE, tmp_path / "large", tmp_path / "locked.age")
-    assert not (tmp_path / "locked.age").exists()
+def test_a_large_file_is_not_opened_in_memory(tmp_path: Path) -> None:
+    large = write(tmp_path / "large", locked_by(PASSPHRASE, CLEAR))
+    with large.open("r+b") as file:
+        file.truncate(protection.BY_PASSPHRASE_BYTES + 1)
+    refused(Exit.FAILED, "this one is larger", large, passphrase=PASSPHRASE)
 
 
 def test_a_short_passphrase_locks_nothing_and_is_not_repeated(tmp_path: Path) -> None:
-    clear = write(tmp_path / "clear", CLEAR)
     short = "fourteen chars"
     assert len(short) == protection.PASSPHRASE_CHARACTERS - 1
     for lock in (
-        lambda: age_by_passphrase(short, clear, tmp_path / "locked.age"),
+        lambda: lock_by(short),
         lambda: protect_pdf(b"", short),
         lambda: read_passphrase(write(tmp_path / "word", short), None, new=True),
         lambda: read_passphrase(None, lambda: short, new=True),
@@ -289,7 +283,6 @@ def test_a_short_passphrase_locks_nothing_and_is_not_repeated(tmp_path: Path) ->
             lock()  # type: ignore[no-untyped-call]  # each is a lambda
         assert failed.value.code == Exit.USAGE
         assert short not in str(failed.value)
-    assert not (tmp_path / "locked.age").exists()
     assert read_passphrase(tmp_path / "word", None, new=False) == short, "an old file may have been locked by it"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops.logging import configure_logging
-from ops.readiness import Readiness
+from ops.serving.readiness import Readiness
 from ops.wiring import Clinic, open_clinic
 from tests.ops.running import init
 

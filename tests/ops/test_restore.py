@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ops import anchor
-from ops.backup_files import KEYRING_MANIFEST
+from ops.backups.files import KEYRING_MANIFEST
 from tests.ops.backed_up import KILL_AT, KILLED, LIMITED, BackedUp, alter, bytes_in, child, copied, reseal
 from tests.ops.running import data_of, init, run, served
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.readiness import Readiness
-from ops.recovery_key import format_secret, parse_secret
-from ops.signing import WAITING_ENTRIES, Signing
+from ops.keys.recovery_key import format_secret, parse_secret
+from ops.serving.readiness import Readiness
+from ops.serving.signing import WAITING_ENTRIES, Signing
 from ops.wiring import Clinic, open_clinic
 from records.epoch import genesis_fingerprint, parse_fingerprint
 from records.errors import KeyMissing

@@ -18,7 +18,7 @@ import pytest
 
 from ops import wiring
 from ops.data_format import FORMAT, FORMATS
-from ops.recovery_key import format_secret
+from ops.keys.recovery_key import format_secret
 from ops.upgrade import STEPS
 from records.actors import Actor, Role
 from records.keyring import Keyring

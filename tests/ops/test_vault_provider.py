@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import pytest
 
-from ops import vault_http
-from ops.providers import create_provider, open_provider
+from ops.keys import vault_http
+from ops.keys.providers import create_provider, open_provider
+from ops.keys.vault_http import VaultServer
+from ops.keys.vault_provider import VaultProvider
 from ops.settings import SettingsError
-from ops.vault_http import VaultServer
-from ops.vault_provider import VaultProvider
 from records.errors import KeyMissing, KeyProviderUnreachable
 from tests.kept_keys import KeptKeys, documented_policy, in_vault
 from tests.throwaway_openbao import ThrowawayOpenBao

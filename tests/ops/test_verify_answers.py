@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops import verify
+from ops.verifier.inclusion import verify_inclusion
 from ops.verify import Bundle, Checkpoint, Policy, Report, parse_checkpoint, parse_witness
 from tests.ops.written_log import SmallClinic, WrittenWitness, pack, sha, tree, write
 
@@ -401,15 +402,15 @@ def test_the_proof_of_each_entry_is_followed_and_no_other(size: int) -> None:
     root = tree(leaves)
     for index in range(size):
         proof = path_to(index, leaves)
-        verify.verify_inclusion(index, size, leaves[index], proof, root)
+        verify_inclusion(index, size, leaves[index], proof, root)
         for wrong in (sha(b"another"), leaves[index - 1] if size > 1 else sha(b"")):
             with pytest.raises(verify.WrongRoot):
-                verify.verify_inclusion(index, size, wrong, proof, root)
+                verify_inclusion(index, size, wrong, proof, root)
         for longer in ([*proof, root], proof[:-1] if proof else [root], [*proof[:-1], b"short"]):
             with pytest.raises(verify.VerificationError):
-                verify.verify_inclusion(index, size, leaves[index], longer, root)
+                verify_inclusion(index, size, leaves[index], longer, root)
     with pytest.raises(verify.MalformedProof):
-        verify.verify_inclusion(size, size, leaves[0], [], root)
+        verify_inclusion(size, size, leaves[0], [], root)
 
 
 # --- the file alone

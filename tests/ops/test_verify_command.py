@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ops import verify
-from ops.demo import make_demo
-from ops.demo_tamper import KINDS, MARK
-from ops.live_log import LiveLog, sqlite_tables
+from ops.demo.clinic import make_demo
+from ops.demo.tamper import KINDS, MARK
+from ops.live.log import LiveLog, sqlite_tables
 from projections.client_view import CLIENT_VIEW
 from records.ledger import KeyClass, decode_entry
 from records.sealing import EVENT_PLACE, EVENT_SCHEMA, Place, _context, _event_key

@@ -13,8 +13,8 @@ import pytest
 from cryptography.cobblestone import Cobblestone256Encryptor
 
 from ops import verify
-from ops.verify_event import EventVerifier
-from ops.verify_record import verify_given
+from ops.verifier.event import EventVerifier
+from ops.verifier.record import verify_given
 from tests.ops.written_log import NOTHING, lp, sha, tree, write
 from tests.ops.written_record import Files, WrittenRecord, digest_of, plain, uuid, when
 

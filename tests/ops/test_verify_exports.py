@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from ops import verify
-from ops.export_pages import write_pages
-from ops.one_file import one_file
-from ops.verify_record import verify_record
+from ops.exports.pages import write_pages
+from ops.verifier.one_file import one_file
+from ops.verifier.record import verify_record
 from projections.client_view import CLIENT_VIEW
 from projections.export.releasing import Releasing
 from projections.export.views import Exports

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ops import record_bundle, verify
-from ops.verify_record import RecordVerifier, verify_record
+from ops import verify
+from ops.verifier import bundle as record_bundle
+from ops.verifier.record import RecordVerifier, verify_record
 from tests.ops.record_defects import Defect
 from tests.ops.released_defects import DEFECTS
 from tests.ops.written_log import WrittenWitness, pack, write

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops import verify
+from ops.verifier.inclusion import verify_inclusion
 
 BAD = Path(__file__).parent.parent / "golden" / "bad"
 TRUSTED = json.loads((BAD / "keys.json").read_text())
@@ -59,7 +60,7 @@ def read_inclusion(data: bytes) -> None:
     first, *lines = data.decode().splitlines()
     _, index, size = first.split(" ")
     leaf, root, *proof = (bytes.fromhex(line) for line in lines)
-    verify.verify_inclusion(int(index), int(size), leaf, proof, root)
+    verify_inclusion(int(index), int(size), leaf, proof, root)
 
 
 READERS: dict[str, Callable[[bytes], None]] = {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.figures import MEANINGS, Figures, figures_of
 from ops.logging import CODES, alarm, configure_logging
-from ops.watch import AGAIN_SECONDS, LIMITS, Limit, Watch
+from ops.serving.figures import MEANINGS, Figures, figures_of
+from ops.serving.watch import AGAIN_SECONDS, LIMITS, Limit, Watch
 from ops.wiring import open_clinic
 from records.errors import NotStored
 from records.store.unit import Unit
@@ -106,7 +106,7 @@ def test_figures_that_nobody_takes_are_not_made_up() -> None:
 
 
 def test_it_looks_by_itself_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.watch.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("ops.serving.watch.LOOK_SECONDS", 0.01)
     seen = threading.Event()
     figures = Figures(writer_queue=Gauge(10_000), ledger_entries=Gauge())
     watch = Watch(figures, lambda code, facts: seen.set())

@@ -19,8 +19,8 @@ import pytest
 
 from ops.exits import CommandFailed
 from ops.settings import Bind
-from ops.witness_folder import KnownLog, WitnessFolder
-from ops.witness_server import AT_ONCE, MAX_BODY_BYTES, PATH, WitnessServer
+from ops.witness.folder import KnownLog, WitnessFolder
+from ops.witness.server import AT_ONCE, MAX_BODY_BYTES, PATH, WitnessServer
 from records.checkpoint import LogKey, log_verifier, verify_cosignature
 from records.errors import ForkedLog, UnknownItem
 from records.signed_note import encode_vkey, parse_note, parse_vkey
@@ -242,7 +242,7 @@ def test_it_goes_on_where_it_was(tmp_path: Path, witness: WitnessFolder) -> None
 
 KILLED_AFTER_KEEPING = """
 import os, pathlib, sys
-from ops.witness_folder import WitnessFolder
+from ops.witness.folder import WitnessFolder
 
 class Dying(WitnessFolder):
     def keep(self, origin, known):

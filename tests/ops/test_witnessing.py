@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from ops.settings import Bind
-from ops.witness_folder import WitnessFolder
-from ops.witness_server import WitnessServer
+from ops.witness.folder import WitnessFolder
+from ops.witness.server import WitnessServer
 from records.checkpoint import WitnessKey, cosign, parse_signed_checkpoint, verify_cosignature
 from records.epoch import format_fingerprint
 from records.signed_note import encode_vkey, parse_note, parse_vkey

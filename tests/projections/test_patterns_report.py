@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from api.door import Declared
-from ops.demo import make_demo
+from ops.demo.clinic import make_demo
 from ops.wiring import ADDRESS_KEY, now, open_clinic
 from projections.access_report import ACCESS_REPORT
 from projections.client_view import CLIENT_VIEW

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ops.providers import create_provider, open_provider
+from ops.keys.providers import create_provider, open_provider
 from projections.client_view import CLIENT_VIEW
 from records.actors import Role
 from records.errors import Erased, KeyMissing, KeyProviderUnreachable
@@ -35,7 +35,7 @@ from tests.kept_keys import KeptKeys
 CONTEXT = b"wellkept/dek/1" + bytes(range(256)) * 2
 SECRET = os.urandom(32)
 BEGINNING = """
-from ops.providers import open_provider
+from ops.keys.providers import open_provider
 from ops.settings import read_settings
 provider = open_provider(read_settings())
 for _ in range({times}):

@@ -1,0 +1,1 @@
+"""Who keeps the root keys, and how a keyring is handed over to another keeper. Nothing here opens a record."""
