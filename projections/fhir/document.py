@@ -50,7 +50,7 @@ def to_fhir_json(record: ExportedRecord) -> bytes:
     Cost: a few times the record's size.
     """
     draft = Draft(record)
-    draft.sections[CLIENT] = [draft.address("Patient", record.client_id)]
+    draft.sections[CLIENT] = {draft.address("Patient", record.client_id): None}
     for exported in record.events:
         event = exported.recorded.event
         if isinstance(event, Unreadable):
@@ -100,7 +100,7 @@ def _sections(draft: Draft, resources: Mapping[str, Written]) -> list[Json]:
         standing[provenance["target"][0]["reference"]] += resources[f"urn:uuid:{provenance['id']}"].segments
     found = []
     for title in SECTIONS:
-        places = draft.sections.get(title, [])
+        places = draft.sections.get(title, {})
         if places:
             told = (
                 block(draft.resources[url], {each: texts[each] for each in standing[url]}, draft.zone) for url in places

@@ -90,7 +90,7 @@ class Draft:
         self.resources: dict[str, Json] = {}
         self._addresses: dict[tuple[str, object], str] = {}
         self._of_client = sha1(record.client_id.bytes, usedforsecurity=False)
-        self.sections: dict[str, list[str]] = {}
+        self.sections: dict[str, dict[str, None]] = {}
         self.touched: list[tuple[Told, list[Json]]] = []
         self.patient = self.add("Patient", record.client_id, None, identifier=identifier(record.client_id))
         self.clinic = self.add("Organization", record.deployment_id, None, identifier=identifier(record.deployment_id))
@@ -120,8 +120,8 @@ class Draft:
             **known(**elements),
         }
         self.resources[address] = resource
-        if part is not None and address not in (places := self.sections.setdefault(part, [])):
-            places.append(address)
+        if part is not None:
+            self.sections.setdefault(part, {})[address] = None
         return resource
 
     def find(self, kind: str, key: object) -> Json | None:

@@ -7,6 +7,7 @@ The current view does not show them; the history marks by them what was correcte
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -55,6 +56,16 @@ SHOWS: dict[type, Handler] = {
     GoalEnteredInError: _in_error,
     DisclosureEnteredInError: _in_error,
 }
+
+
+def fold(events: Iterable[Recorded]) -> State:
+    """Return the corrections alone, for those who need no other section."""
+    state = State()
+    for recorded in events:
+        handler = SHOWS.get(type(recorded.event))
+        if handler is not None:
+            handler(state, recorded.event, recorded)
+    return state
 
 
 def _correction(state: State, event: Event) -> Correction:
