@@ -58,7 +58,7 @@ SHOWS: dict[type, Handler] = {
 }
 
 
-def fold(events: Iterable[Recorded]) -> State:
+def corrections_of(events: Iterable[Recorded]) -> State:
     """Return the corrections alone, for those who need no other section."""
     state = State()
     for recorded in events:
