@@ -95,6 +95,8 @@ def make_wsgi(
 
     # Whoever lists clients first should not be the one who waits for all of them to be read.
     clinic.roster.follow()
+    # Nor should whoever exports first be the one for whom the verifier is put together.
+    clinic.releasing.exports.make_ready()
     app = create_app(clinic, alarm=readiness.alarm, ready=lambda: readiness.faults(clinic))
     if extend is not None:
         extend(app)

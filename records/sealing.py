@@ -197,15 +197,24 @@ def open_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Seg
     Raises:
         SealBroken: it does not open here, or what opens is not well formed.
     """
-    content = _unpadded(_open(key, place, EVENT_SCHEMA, b"", state))
+    return _event_of(_open(key, place, EVENT_SCHEMA, b"", state)[1])
+
+
+def open_salted_event(key: DataKey, place: Place, state: bytes) -> tuple[str, tuple[Segment, ...], tuple[bytes, ...]]:
+    """Open one event as `open_event` does, with the salt of each segment in the content root, for an export.
+
+    Raises:
+        SealBroken: as `open_event`.
+    """
+    event_key, plaintext = _open(key, place, EVENT_SCHEMA, b"", state)
+    topic, segments = _event_of(plaintext)
+    return topic, segments, tuple([_salt(event_key, each.path) for each in segments])
+
+
+def _event_of(plaintext: bytes) -> tuple[str, tuple[Segment, ...]]:
+    content = _unpadded(plaintext)
     size = int.from_bytes(content[:2], "big")
     return content[2 : 2 + size].decode(), decode_payload(content[2 + size :])
-
-
-def salts_of(key: DataKey, place: Place, state: bytes, segments: Sequence[Segment]) -> tuple[bytes, ...]:
-    """Return the salt under which the content root binds each segment of an event that opened, for an export."""
-    event_key = event_key_of(key, place, state)
-    return tuple(_salt(event_key, each.path) for each in segments)
 
 
 def event_key_of(key: DataKey, place: Place, state: bytes) -> bytes:
@@ -217,14 +226,16 @@ def event_key_of(key: DataKey, place: Place, state: bytes) -> bytes:
     return _event_key(key.secret, _context(place, key.key_class, EVENT_SCHEMA, key.key_id, state[20:36]))
 
 
-def _open(key: DataKey, place: Place, schema: int, binding: bytes, state: bytes) -> bytes:
+def _open(key: DataKey, place: Place, schema: int, binding: bytes, state: bytes) -> tuple[bytes, bytes]:
+    """Return the key that opened a state, and what it holds, still padded."""
     if len(state) < _HEADER.size:
         raise SealBroken("a stored state that is too short")
     format_byte, key_class, stored_schema, key_id, nonce = _HEADER.unpack_from(state)
     if format_byte != FORMAT or stored_schema != schema or key_class != key.key_class or key_id != key.key_id:
         raise SealBroken("a stored state of another format, class or key")
     context = _context(place, key.key_class, schema, key.key_id, nonce) + binding
-    return _decrypt(_event_key(key.secret, context), context, state[_HEADER.size :])
+    event_key = _event_key(key.secret, context)
+    return event_key, _decrypt(event_key, context, state[_HEADER.size :])
 
 
 def seal_row(key: DataKey, place: Place, schema: int, leaf: bytes, bound: Sequence[bytes], content: bytes) -> bytes:
@@ -251,7 +262,7 @@ def open_row(key: DataKey, place: Place, schema: int, leaf: bytes, bound: Sequen
     Raises:
         SealBroken: another row, another version, another fold or altered bytes.
     """
-    return _unpadded(_open(key, place, schema, leaf + b"".join(map(length_prefixed, bound)), state))
+    return _unpadded(_open(key, place, schema, leaf + b"".join(map(length_prefixed, bound)), state)[1])
 
 
 def derive(secret: bytes, label: str) -> bytes:

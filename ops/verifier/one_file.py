@@ -108,16 +108,28 @@ def _bound(node: ast.stmt) -> Iterator[str]:
         yield from (each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
 
 
-def _used(node: ast.AST) -> Iterator[str]:
-    """Yield the names in a statement that a function of it does not bind itself."""
-    local: set[str] = set()
-    if isinstance(node, ast.FunctionDef):
-        stored = (each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
-        local = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}.union(stored)
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        yield node.id
+def _used(node: ast.AST) -> set[str]:
+    """Return the names in a statement that a function of it does not bind itself."""
+    return _names(node)[0]
+
+
+def _names(node: ast.AST) -> tuple[set[str], set[str]]:
+    """Return the names in a statement that are used but not bound by a function of it, and all that it stores."""
+    used: set[str] = set()
+    stored: set[str] = set()
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Load):
+            used.add(node.id)
+        elif isinstance(node.ctx, ast.Store):
+            stored.add(node.id)
+        return used, stored
     for child in ast.iter_child_nodes(node):
-        yield from (name for name in _used(child) if name not in local)
+        used_there, stored_there = _names(child)
+        used |= used_there
+        stored |= stored_there
+    if isinstance(node, ast.FunctionDef):
+        used -= stored.union(each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg))
+    return used, stored
 
 
 def _needed(found: list[Definition], by: list[Definition]) -> list[Definition]:

@@ -19,9 +19,9 @@ from uuid import UUID
 
 import msgspec
 
-from projections.client_state import fold
 from projections.export.material import ExportedEvent, ExportedReading, ExportedRecord, Shown, Withheld
 from projections.sections.corrections import State as Corrections
+from projections.sections.corrections import corrections_of
 from records.checkpoint import origin_of
 from records.epoch import genesis_fingerprint
 from records.errors import InvalidContent, RuleBroken, UnknownClient
@@ -64,7 +64,7 @@ def gather(reader: Reader, client_id: UUID, at: int | None = None) -> ExportedRe
     if not rows:
         raise UnknownClient("no such client below that place of the log")
     opened = reader.open_salted(client_id, rows)
-    corrections = fold(recorded for recorded, _ in opened).corrections
+    corrections = corrections_of(recorded for recorded, _ in opened)
     events = tuple(
         _exported(row, recorded, salted, corrections) for row, (recorded, salted) in zip(rows, opened, strict=True)
     )

@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from projections.client_state import fold
 from projections.export.material import Shown
+from projections.sections.corrections import corrections_of
 from records.checkpoint import origin_of
 from records.epoch import genesis_fingerprint
 from records.errors import RuleBroken, UnknownItem
@@ -70,7 +70,7 @@ def gather_event(reader: Reader, client_id: UUID, index: int) -> DisclosedEvent:
     if isinstance(recorded.event, Unreadable):
         raise RuleBroken("event-unreadable", "This entry cannot be opened, so nobody could check it.")
     subject = recorded.event.subject_id
-    corrections = fold(each for each, _ in opened).corrections.items
+    corrections = corrections_of(each for each, _ in opened).items
     if subject in corrections and corrections[subject].in_error:
         raise RuleBroken("entered-in-error", "This was entered in error; it may be about somebody else.")
     clinic = reader.directory.clinic

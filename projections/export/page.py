@@ -39,6 +39,7 @@ from projections.export.presenting_words import NAMES, is_technical
 
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _MARKUP = re.compile("[&<>\"']")
+_json_string = json.JSONEncoder().encode
 _CHECK_TITLE = "Check this record"
 _STORED_TITLE = "As it is stored"
 
@@ -112,6 +113,12 @@ def _label(label: str) -> str:
     return _ours(label)
 
 
+@lru_cache(maxsize=NAMES)
+def _place(place: str) -> str:
+    """Return a place, which is a name of ours or a key that somebody chose, so that it is escaped like any text."""
+    return _ours(place)
+
+
 # --- the parts
 
 
@@ -140,8 +147,10 @@ def _section(number: int, section: Section) -> str:
 
 def _entry(entry: Entry) -> str:
     marks = "".join(f' <span class="mark">{_ours(each)}</span>' for each in entry.marks)
-    plain = [each for each in entry.lines if not is_technical(each.place or "")]
-    technical = [each for each in entry.lines if is_technical(each.place or "")]
+    plain: list[Line] = []
+    technical: list[Line] = []
+    for line in entry.lines:
+        (technical if is_technical(line.place or "") else plain).append(line)
     more = ""
     if technical:
         more = f"<details>\n<summary>Numbers and codes</summary>\n{_lines(entry, technical)}</details>\n"
@@ -150,35 +159,29 @@ def _entry(entry: Entry) -> str:
 
 def _lines(entry: Entry, lines: list[Line]) -> str:
     """Return labelled lines as lists of terms, and lines without a label as paragraphs, in their order."""
-    parts, is_open = [], False
+    parts, is_open, version = [], False, entry.version
     for line in lines:
-        if line.label and not is_open:
+        label, exact, place = line.label, line.exact, line.place
+        if label and not is_open:
             parts.append("<dl>\n")
-        elif is_open and not line.label:
+        elif is_open and not label:
             parts.append("</dl>\n")
-        is_open = bool(line.label)
-        content = _content(entry.version, line)
-        parts.append(
-            f"<div><dt>{_label(line.label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n"
-        )
+        is_open = bool(label)
+        if line.file is not None:
+            content = f'<a href="{_ours(line.file)}">{_ours(line.text or line.file)}</a>'
+        elif exact is None or place is None or version is None:
+            content = f'<bdi dir="auto">{_ours(line.text or "")}</bdi>'
+        else:
+            content = _exact(version, place, exact, line.text)
+        parts.append(f"<div><dt>{_label(label)}</dt><dd>{content}</dd></div>\n" if is_open else f"<p>{content}</p>\n")
     return "".join(parts) + ("</dl>\n" if is_open else "")
-
-
-def _content(version: int | None, line: Line) -> str:
-    if line.file is not None:
-        return f'<a href="{_ours(line.file)}">{_ours(line.text or line.file)}</a>'
-    if line.exact is None or line.place is None or version is None:
-        return f'<bdi dir="auto">{_ours(line.text or "")}</bdi>'
-    return _exact(version, line.place, line.exact, line.text)
 
 
 def _exact(version: int, place: str, exact: str, text: str | None = None) -> str:
     """Return the element that holds one content of the record, as the rules above say."""
     shown = visible(exact if text is None else text)
-    kept = "" if shown == exact else f' data-exact="{escape(json.dumps(exact))}"'
-    # A place is a name of ours or a key that somebody chose, so it is escaped like any other text.
-    named = f'data-event="{version}" data-place="{escape(visible(place))}"'
-    return f'<bdi dir="auto" {named}{kept}>{escape(shown)}</bdi>'
+    kept = "" if shown == exact else f' data-exact="&quot;{escape(_json_string(exact)[1:-1])}&quot;"'
+    return f'<bdi dir="auto" data-event="{version}" data-place="{_place(place)}"{kept}>{escape(shown)}</bdi>'
 
 
 def _stored(record: ExportedRecord) -> str:

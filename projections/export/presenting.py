@@ -21,7 +21,7 @@ from projections.client_view import ClientDocument, render_clinical
 from projections.export.material import REASONS, ExportedRecord
 from projections.export.presented import Entry, Presented
 from projections.export.presenting_files import files
-from projections.export.presenting_history import history
+from projections.export.presenting_history import EventLines, history
 from projections.export.presenting_notes import notes
 from projections.export.presenting_readings import who_looked
 from projections.export.presenting_safety import safety
@@ -43,23 +43,24 @@ def present(record: ExportedRecord) -> Presented:
     policy = ClinicPolicy(timezone=record.time_zone)
     viewing = Viewing(Role.THERAPIST, record.as_of, policy, lambda staff_id: person(record, staff_id))
     view = render_clinical(state, reading, record.client_id, viewing, team=())
-    summary = Summary(record, view)
+    lines = EventLines(record)
+    summary = Summary(record, view, lines)
     name = _name(view)
     return Presented(
         title=f"Health record of {name}" if name else "Health record",
         clinic=record.clinic,
         facts=_facts(record, name),
         sections=(
-            safety(record, view),
+            safety(record, view, lines),
             summary.identity(),
             summary.consents(),
             summary.treatments(),
             summary.goals(),
             summary.questionnaires(),
-            notes(record),
-            files(record),
+            notes(record, lines),
+            files(record, lines),
             summary.disclosures(state.corrections),
-            history(record, state.corrections),
+            history(record, state.corrections, lines),
             who_looked(record),
         ),
         created=record.as_of.isoformat().replace("+00:00", "Z"),

@@ -11,12 +11,11 @@ from __future__ import annotations
 from projections.export.attached import attached_to, file_name
 from projections.export.material import ExportedEvent, ExportedRecord
 from projections.export.presented import Entry, Line, Section
-from projections.export.presenting_history import lines_of
-from projections.export.presenting_words import is_technical
+from projections.export.presenting_history import EventLines
 from records.attachments import KINDS, AttachmentAdded, AttachmentReturned
 
 
-def files(record: ExportedRecord) -> Section:
+def files(record: ExportedRecord, lines: EventLines) -> Section:
     """Return all files that leave with the record."""
     leaving = {each.attachment_id: each for each in attached_to(record.events)}
     returned = {
@@ -25,7 +24,7 @@ def files(record: ExportedRecord) -> Section:
         if isinstance(each.recorded.event, AttachmentReturned)
     }
     entries = [
-        _entry(record, each, each.recorded.event, returned=each.recorded.event.attachment_id in returned)
+        _entry(lines, each, each.recorded.event, returned=each.recorded.event.attachment_id in returned)
         for each in reversed(record.events)
         if isinstance(each.recorded.event, AttachmentAdded) and each.recorded.event.attachment_id in leaving
     ]
@@ -33,13 +32,12 @@ def files(record: ExportedRecord) -> Section:
     return Section(title="Files", intro=intro, entries=tuple(entries))
 
 
-def _entry(record: ExportedRecord, exported: ExportedEvent, event: AttachmentAdded, *, returned: bool) -> Entry:
+def _entry(lines: EventLines, exported: ExportedEvent, event: AttachmentAdded, *, returned: bool) -> Entry:
     version = exported.recorded.version
-    told = [line for line in lines_of(record, exported) if not is_technical(line.place or "")]
     name = file_name(event)
     return Entry(
         title=f"{KINDS.get(event.kind, event.kind)} (entry {version})",
         version=version,
         marks=("given back to you",) if returned else (),
-        lines=(*told, Line(label="File", text=name, file=name)),
+        lines=(*lines.without_numbers_of(exported), Line(label="File", text=name, file=name)),
     )

@@ -13,30 +13,33 @@ It makes no summary (`projections.export.presenting_summary`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from projections.export.material import REASONS, ExportedEvent, ExportedRecord, Shown
 from projections.export.presented import Entry, Line, Section
-from projections.export.presenting_words import in_words, is_technical, json_text, label_of, moment, title_of
+from projections.export.presenting_words import (
+    NAMES,
+    Field,
+    field_of,
+    in_words,
+    is_technical,
+    json_text,
+    label_of,
+    moment,
+    title_of,
+)
 from projections.sections.corrections import Correction, State
 from records.notes import NoteAmended, NoteSigned
 from records.store.mapper import Unreadable
 
 _FIRST = ("/occurred_at", "/entered_by", "/reported_by", "/originally_recorded_at")
 _NO_CORRECTION = Correction()
+_NESTED = frozenset({dict, list})
 _HEADER = msgspec.json.Decoder(dict[str, Any])
-
-
-def header_of(event: ExportedEvent) -> dict[str, Any] | None:
-    """Return the header as JSON gives it, or None where it is not shown."""
-    for segment in event.segments:
-        if isinstance(segment, Shown) and is_header(segment.path):
-            return _HEADER.decode(segment.content)
-    return None
 
 
 def is_header(path: str) -> bool:
@@ -44,30 +47,88 @@ def is_header(path: str) -> bool:
     return path[:1] == "v" and path[1:].isdecimal()
 
 
-def topic_of_event(event: ExportedEvent) -> str | None:
-    """Return the topic that the header states, or None where it is not shown."""
-    header = header_of(event)
-    return None if header is None else str(header.get("topic", ""))
+class _Place(NamedTuple):
+    """What is known of a value of a header before it is read.
+
+    Attributes:
+        label: what it is.
+        pointer: the JSON pointer to it.
+        is_technical: whether only programs and clerks need it.
+        field: how it is told.
+    """
+
+    label: str
+    pointer: str
+    is_technical: bool
+    field: Field
 
 
-def lines_of(record: ExportedRecord, event: ExportedEvent) -> tuple[Line, ...]:
-    """Return everything that an event shows: who and when, its content, its free texts, then numbers and codes."""
-    header = header_of(event)
-    topic = "" if header is None else str(header.get("topic", ""))
-    facts = [] if header is None else [_fact(record, topic, parts, value) for parts, value in _leaves(header)]
-    first = sorted((each for each in facts if each.place in _FIRST), key=lambda each: _FIRST.index(each.place or ""))
-    further = [each for each in facts if each.place not in _FIRST]
-    technical = [each for each in further if is_technical(each.place or "")]
-    others = [each for each in further if not is_technical(each.place or "")]
-    texts = [_free_text(each) for each in event.segments if isinstance(each, Shown) and not is_header(each.path)]
-    return (*first, *others, *texts, *technical)
+@lru_cache(maxsize=NAMES)
+def _place_of(topic: str, parts: tuple[str, ...]) -> _Place:
+    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+    return _Place(label_of(parts) if parts else "Nothing", pointer, is_technical(pointer), field_of(topic, parts))
 
 
-def content_of(record: ExportedRecord, event: ExportedEvent) -> tuple[Line, ...]:
-    """Return what an event says, for a summary: without who and when, and without numbers and codes."""
-    return tuple(
-        line for line in lines_of(record, event) if line.place not in _FIRST and not is_technical(line.place or "")
-    )
+class EventLines:
+    """Lays out the events of one record, each of them once."""
+
+    def __init__(self, record: ExportedRecord) -> None:
+        self._record = record
+        self._laid: dict[int, tuple[str | None, tuple[Line, ...]]] = {}
+
+    def of(self, event: ExportedEvent) -> tuple[Line, ...]:
+        """Return everything that an event shows: who and when, its content, its free texts, then numbers and codes."""
+        return self._laid_out(event)[1]
+
+    def topic_of(self, event: ExportedEvent) -> str | None:
+        """Return the topic that the header states, or None where it is not shown."""
+        return self._laid_out(event)[0]
+
+    def without_numbers_of(self, event: ExportedEvent) -> tuple[Line, ...]:
+        """Return the same without numbers and codes."""
+        return tuple(line for line in self.of(event) if not is_technical(line.place or ""))
+
+    def content_of(self, event: ExportedEvent) -> tuple[Line, ...]:
+        """Return what an event says, for a summary: without who and when, and without numbers and codes."""
+        return tuple(line for line in self.without_numbers_of(event) if line.place not in _FIRST)
+
+    def _laid_out(self, event: ExportedEvent) -> tuple[str | None, tuple[Line, ...]]:
+        """Return the topic and the lines of an event."""
+        version = event.recorded.version
+        if version not in self._laid:
+            self._laid[version] = self._lay_out(event)
+        return self._laid[version]
+
+    def _lay_out(self, event: ExportedEvent) -> tuple[str | None, tuple[Line, ...]]:
+        topic, facts, texts = None, [], []
+        for segment in event.segments:
+            if not isinstance(segment, Shown):
+                continue
+            if is_header(segment.path):
+                header = _HEADER.decode(segment.content)
+                topic = str(header.get("topic", ""))
+                facts = self._facts(header, topic)
+            else:
+                texts.append(_free_text(segment))
+        first = {line.place: line for line, _ in facts if line.place in _FIRST}
+        further = [(line, technical) for line, technical in facts if line.place not in _FIRST]
+        return topic, (
+            *(first[place] for place in _FIRST if place in first),
+            *(line for line, technical in further if not technical),
+            *texts,
+            *(line for line, technical in further if technical),
+        )
+
+    def _facts(self, header: dict[str, Any], topic: str) -> list[tuple[Line, bool]]:
+        """Return a line for each value of a header, and whether it is a number or a code."""
+        facts = []
+        for parts, value in _leaves(header):
+            label, pointer, technical, field = _place_of(topic, parts)
+            exact = value if isinstance(value, str) else json_text(value)
+            text = in_words(self._record, field, value)
+            line = Line(label=label, exact=exact, place=pointer, text=None if text == exact else text)
+            facts.append((line, technical))
+        return facts
 
 
 def marks_of(event: ExportedEvent, corrections: State) -> tuple[str, ...]:
@@ -87,18 +148,18 @@ def marks_of(event: ExportedEvent, corrections: State) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def history(record: ExportedRecord, corrections: State) -> Section:
+def history(record: ExportedRecord, corrections: State, lines: EventLines) -> Section:
     """Return every event, the oldest first."""
     zone = ZoneInfo(record.time_zone)
     return Section(
         title="History",
         intro=("Every entry of the record, in the order in which it was written, with all that it holds.",),
-        entries=tuple(_entry(record, each, corrections, zone) for each in record.events),
+        entries=tuple(_entry(each, corrections, lines, zone) for each in record.events),
     )
 
 
-def _entry(record: ExportedRecord, event: ExportedEvent, corrections: State, zone: ZoneInfo) -> Entry:
-    topic = topic_of_event(event)
+def _entry(event: ExportedEvent, corrections: State, lines: EventLines, zone: ZoneInfo) -> Entry:
+    topic = lines.topic_of(event)
     title = "An entry that is not shown" if topic is None else title_of(topic)
     written = Line(label="Recorded on", text=moment(event.recorded.recorded_at, zone))
     left_out = () if event.withheld is None else (Line(label="Left out", text=REASONS[event.withheld]),)
@@ -106,31 +167,25 @@ def _entry(record: ExportedRecord, event: ExportedEvent, corrections: State, zon
         title=f"{event.recorded.version}. {title}",
         version=event.recorded.version,
         marks=marks_of(event, corrections),
-        lines=(written, *left_out, *lines_of(record, event)),
+        lines=(written, *left_out, *lines.of(event)),
     )
 
 
-def _leaves(value: Any, parts: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each value that stands as a whole, with the names that lead to it."""
+def _leaves(value: Any, parts: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """Return each value that stands as a whole, with the names that lead to it."""
     if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, (*parts, name))
-    elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
-        for number, inner in enumerate(value):
-            yield from _leaves(inner, (*parts, str(number)))
+        inner = value.items()
+    elif isinstance(value, list) and not _NESTED.isdisjoint(map(type, value)):
+        inner = {str(number): each for number, each in enumerate(value)}.items()
     else:
-        yield parts, value
-
-
-def _fact(record: ExportedRecord, topic: str, parts: tuple[str, ...], value: Any) -> Line:
-    exact = value if isinstance(value, str) else json_text(value)
-    text = in_words(record, topic, parts, value)
-    return Line(
-        label=label_of(parts) if parts else "Nothing",
-        exact=exact,
-        place="".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts),
-        text=None if text == exact else text,
-    )
+        return [(parts, value)]
+    found = []
+    for name, each in inner:
+        if type(each) in _NESTED:
+            found += _leaves(each, (*parts, name))
+        else:
+            found.append(((*parts, name), each))
+    return found
 
 
 def _free_text(segment: Shown) -> Line:

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedEvent, ExportedRecord
 from projections.export.presented import Entry, Section
-from projections.export.presenting_history import lines_of
-from projections.export.presenting_words import day, is_technical
+from projections.export.presenting_history import EventLines
+from projections.export.presenting_words import day
 from records.notes import NoteAddendumSigned, NoteAmended, NoteEnteredInError, NoteSigned
 
 
-def notes(record: ExportedRecord) -> Section:
+def notes(record: ExportedRecord, lines: EventLines) -> Section:
     """Return all notes that stand."""
     texts: dict[UUID, list[ExportedEvent]] = {}
     additions: dict[UUID, list[ExportedEvent]] = {}
@@ -35,11 +35,13 @@ def notes(record: ExportedRecord) -> Section:
     intro = [] if standing else ["No notes."]
     if in_error:
         intro.append(f"{len(in_error)} marked as entered in error: see the history.")
-    entries = [entry for each in standing for entry in _note(record, texts[each], additions.get(each, []))]
+    entries = [entry for each in standing for entry in _note(record, lines, texts[each], additions.get(each, []))]
     return Section(title="Notes", intro=tuple(intro), entries=tuple(entries))
 
 
-def _note(record: ExportedRecord, texts: list[ExportedEvent], additions: list[ExportedEvent]) -> list[Entry]:
+def _note(
+    record: ExportedRecord, lines: EventLines, texts: list[ExportedEvent], additions: list[ExportedEvent]
+) -> list[Entry]:
     """Return a note's newest text, its additions in their order, and its earlier texts, newest first."""
     *earlier, newest = texts
     marks = ["amended"] if earlier else []
@@ -47,13 +49,14 @@ def _note(record: ExportedRecord, texts: list[ExportedEvent], additions: list[Ex
         marks.append("written late")
     on = day(texts[0].recorded.event.occurred_at.astimezone(ZoneInfo(record.time_zone)).date())
     return [
-        _entry(record, newest, f"Note of {on}", tuple(marks)),
-        *(_entry(record, each, f"Added to the note of {on}", ("addition",)) for each in additions),
-        *(_entry(record, each, f"Note of {on}, as it was before", ("earlier text",)) for each in reversed(earlier)),
+        _entry(lines, newest, f"Note of {on}", tuple(marks)),
+        *(_entry(lines, each, f"Added to the note of {on}", ("addition",)) for each in additions),
+        *(_entry(lines, each, f"Note of {on}, as it was before", ("earlier text",)) for each in reversed(earlier)),
     ]
 
 
-def _entry(record: ExportedRecord, event: ExportedEvent, title: str, marks: tuple[str, ...]) -> Entry:
+def _entry(lines: EventLines, event: ExportedEvent, title: str, marks: tuple[str, ...]) -> Entry:
     version = event.recorded.version
-    lines = tuple(line for line in lines_of(record, event) if not is_technical(line.place or ""))
-    return Entry(title=f"{title} (entry {version})", version=version, marks=marks, lines=lines)
+    return Entry(
+        title=f"{title} (entry {version})", version=version, marks=marks, lines=lines.without_numbers_of(event)
+    )

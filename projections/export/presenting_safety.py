@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from projections.client_view import ClientDocument
 from projections.export.material import ExportedEvent, ExportedRecord
 from projections.export.presented import Entry, Line, Section
-from projections.export.presenting_history import lines_of
-from projections.export.presenting_words import is_technical, moment
+from projections.export.presenting_history import EventLines
+from projections.export.presenting_words import moment
 from projections.sections.risk import PromptItem
 from records.risk import RiskAssessed, RiskAssessmentEnteredInError
 
@@ -25,7 +25,7 @@ EMERGENCY: dict[str, str] = {"uk": "999", "us": "911, or 988 for a crisis line",
 """Jurisdiction → whom to call when life is in danger."""
 
 
-def safety(record: ExportedRecord, view: ClientDocument) -> Section:
+def safety(record: ExportedRecord, view: ClientDocument, lines: EventLines) -> Section:
     """Return open answers to risk items, alerts, and the risk assessments that stand."""
     judged = _standing(record)
     call = EMERGENCY.get(record.jurisdiction, "the emergency number")
@@ -40,7 +40,7 @@ def safety(record: ExportedRecord, view: ClientDocument) -> Section:
     if view.alerts:
         entries.append(Entry(title="To look at", lines=tuple(Line(text=each.text) for each in view.alerts)))
     entries += [
-        _assessment(record, each, "newest" if place == 0 else "earlier") for place, each in enumerate(reversed(judged))
+        _assessment(lines, each, "newest" if place == 0 else "earlier") for place, each in enumerate(reversed(judged))
     ]
     return Section(title="Safety", intro=tuple(intro), entries=tuple(entries))
 
@@ -72,7 +72,11 @@ def _prompt(record: ExportedRecord, prompt: PromptItem) -> Entry:
     )
 
 
-def _assessment(record: ExportedRecord, event: ExportedEvent, mark: str) -> Entry:
+def _assessment(lines: EventLines, event: ExportedEvent, mark: str) -> Entry:
     version = event.recorded.version
-    lines = tuple(line for line in lines_of(record, event) if not is_technical(line.place or ""))
-    return Entry(title=f"Risk assessed (entry {version})", version=version, marks=(mark,), lines=lines)
+    return Entry(
+        title=f"Risk assessed (entry {version})",
+        version=version,
+        marks=(mark,),
+        lines=lines.without_numbers_of(event),
+    )

@@ -20,8 +20,8 @@ import msgspec
 from projections.client_view import ClientDocument
 from projections.export.material import ExportedRecord, Shown
 from projections.export.presented import Entry, Line, Section
-from projections.export.presenting_history import content_of, is_header, marks_of
-from projections.export.presenting_words import FIELDS, day, in_words, moment
+from projections.export.presenting_history import EventLines, is_header, marks_of
+from projections.export.presenting_words import FIELDS, day, field_of, in_words, moment
 from projections.sections.assessments import MeasureItem, Score
 from projections.sections.consents import ConsentItem
 from projections.sections.corrections import State as Corrections
@@ -41,8 +41,9 @@ RELIABLE: dict[str, str] = {
 class Summary:
     """Tells the sections of one record's current view."""
 
-    def __init__(self, record: ExportedRecord, view: ClientDocument) -> None:
+    def __init__(self, record: ExportedRecord, view: ClientDocument, lines: EventLines) -> None:
         self._record = record
+        self._event_lines = lines
         self._view = view
         self._zone = ZoneInfo(record.time_zone)
         self._texts = _texts_of(record)
@@ -107,7 +108,7 @@ class Summary:
                 title=f"Given on {self._moment(each.recorded.event.occurred_at)} (entry {each.recorded.version})",
                 version=each.recorded.version,
                 marks=marks_of(each, corrections),
-                lines=content_of(self._record, each),
+                lines=self._event_lines.content_of(each),
             )
             for each in made
         )
@@ -121,7 +122,7 @@ class Summary:
         if isinstance(value, datetime):
             text = self._moment(value)
         else:
-            text = in_words(self._record, "", (name,), msgspec.to_builtins(value))
+            text = in_words(self._record, field_of("", (name,)), msgspec.to_builtins(value))
         return Line(label=label or FIELDS.get(name, name.replace("_", " ").capitalize()), text=text)
 
     def _lines(
@@ -176,7 +177,7 @@ class Summary:
         }
         version, lines = self._lines(item, labels)
         if item.close_reason is not None:
-            text = in_words(self._record, "episode.closed", ("reason",), item.close_reason)
+            text = in_words(self._record, field_of("episode.closed", ("reason",)), item.close_reason)
             lines.append(Line(label="How it ended", text=text))
         return Entry(
             title=f"Treatment that began on {day(item.opened_at.astimezone(self._zone).date())}",

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from projections.export.material import ExportedRecord
@@ -181,9 +182,16 @@ NAMES = 1024
 UNNAMED = "a member of the clinic's staff, who is not named here"
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
 def json_text(value: Any) -> str:
     """Return the one JSON text by which a value that is no string is shown and compared."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _JSON.encode(value)
 
 
 @lru_cache(maxsize=NAMES)
@@ -214,12 +222,12 @@ def is_technical(place: str) -> bool:
 def moment(at: datetime, zone: ZoneInfo) -> str:
     """Return a moment in the clinic's zone, which is named: `2 March 2026, 10:00 (Europe/London)`."""
     local = at.astimezone(zone)
-    return f"{local.day} {local:%B %Y, %H:%M} ({zone.key})"
+    return f"{day(local)}, {local.hour:02}:{local.minute:02} ({zone.key})"
 
 
 def day(on: date) -> str:
     """Return a day: `2 March 2026`."""
-    return f"{on.day} {on:%B %Y}"
+    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
 
 
 def person(record: ExportedRecord, staff_id: str) -> str:
@@ -227,42 +235,68 @@ def person(record: ExportedRecord, staff_id: str) -> str:
     return record.staff.get(staff_id, UNNAMED)
 
 
-def in_words(record: ExportedRecord, topic: str, parts: tuple[str, ...], value: Any) -> str:
+class Field(NamedTuple):
+    """What is known of a field of a header before its value is read.
+
+    Attributes:
+        codes: code → what it means.
+        is_staff: whether a value that is a known person is told by name.
+        is_always_staff: whether every value is a person.
+        is_coded: whether a value that looks like a code is spelled out.
+    """
+
+    codes: Mapping[str, str]
+    is_staff: bool
+    is_always_staff: bool
+    is_coded: bool
+
+
+@lru_cache(maxsize=NAMES)
+def field_of(topic: str, parts: tuple[str, ...]) -> Field:
+    """Return what is known of a field, by the event's topic and the names from the header's top to it."""
+    names = [part for part in parts if not part.isdecimal()]
+    own = names[-1] if names else ""
+    return Field(
+        codes=_BY_TOPIC.get((topic, own), _BY_FIELD.get(own, {})),
+        is_staff=own in _STAFF,
+        is_always_staff=own in _ALWAYS_STAFF,
+        is_coded=not _CODED.isdisjoint(names),
+    )
+
+
+def in_words(record: ExportedRecord, field: Field, value: Any) -> str:
     """Return a value of a header as people read it.
 
     Args:
         record: whose staff and zone are told.
-        topic: of the event.
-        parts: names from the header's top to the value.
+        field: where the value stands.
         value: what JSON gave: a scalar, a list of scalars, or an empty list or mapping.
     """
+    if isinstance(value, str):
+        return _text_in_words(record, field, value)
     if value is None or value in ([], {}):
         return "None"
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, list):
-        return ", ".join(in_words(record, topic, parts, each) for each in value)
-    if not isinstance(value, str):
-        return str(value)
-    names = [part for part in parts if not part.isdecimal()]
-    return _text_in_words(record, topic, names, value)
+        return ", ".join([in_words(record, field, each) for each in value])
+    return str(value)
 
 
-def _text_in_words(record: ExportedRecord, topic: str, names: list[str], value: str) -> str:
-    own = names[-1] if names else ""
-    coded = _BY_TOPIC.get((topic, own), _BY_FIELD.get(own, {}))
-    if value in coded:
-        return coded[value][:1].upper() + coded[value][1:]
-    if own in _STAFF and (value in record.staff or own in _ALWAYS_STAFF):
+def _text_in_words(record: ExportedRecord, field: Field, value: str) -> str:
+    if value in field.codes:
+        return field.codes[value][:1].upper() + field.codes[value][1:]
+    if field.is_staff and (value in record.staff or field.is_always_staff):
         return person(record, value)
     try:
-        if _MOMENT.fullmatch(value):
+        # Most values are no dates, and by where a moment has its T they need not be read whole.
+        if value[10:11] == "T" and _MOMENT.fullmatch(value):
             return moment(datetime.fromisoformat(value), ZoneInfo(record.time_zone))
-        if _DAY.fullmatch(value):
+        if len(value) == len("2026-03-02") and _DAY.fullmatch(value):
             return day(date.fromisoformat(value))
     except (ValueError, OverflowError):
         return value  # a text that only looks like a date is shown as it is
-    if not _CODED.isdisjoint(names) and _CODE.fullmatch(value):
+    if field.is_coded and _CODE.fullmatch(value):
         return _spelled(value)
     return value
 

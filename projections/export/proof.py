@@ -14,7 +14,7 @@ It is made after the release, so the manifest does not hold it; it is checked by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,16 +49,17 @@ def prove(reader: Reader, proofs: LogProofs, record: ExportedRecord, release: Re
     Raises:
         RuleBroken: `export-not-signed`: no checkpoint covers the release yet.
     """
-    wanted = {event.recorded.index for event in record.events}
-    wanted.update(reading.recorded.index for reading in record.readings)
-    files = prove_entries(reader, proofs, wanted, release)
+    # As they were read with the record, so that none of them is looked up again.
+    shown = {event.recorded.index: event.entry for event in record.events}
+    shown.update((reading.recorded.index, reading.entry) for reading in record.readings)
+    files = prove_entries(reader, proofs, shown, release)
     turns = [int(name.rsplit("/", 1)[1]) for name in files if name.startswith(BODIES)]
     heads = _heads(reader, record, max(index for index in turns if index <= record.at))
     return files | {"proof/heads.json": _json(heads)}
 
 
-def prove_entries(reader: Reader, proofs: LogProofs, shown: Iterable[int], release: Release) -> dict[str, bytes]:
-    """Return the same without the heads, for entries of these indexes: nothing is said of how many there were.
+def prove_entries(reader: Reader, proofs: LogProofs, shown: Mapping[int, bytes], release: Release) -> dict[str, bytes]:
+    """Return the same without the heads, for these entries by their index: nothing is said of how many there were.
 
     Cost: a hash for each gap between the entries.
 
@@ -69,8 +70,9 @@ def prove_entries(reader: Reader, proofs: LogProofs, shown: Iterable[int], relea
     if checkpoint.size <= release.index:
         raise RuleBroken("export-not-signed", "No checkpoint covers the release yet; try again in a moment.")
     turns = [(index, body) for index, body in reader.bodies() if index < checkpoint.size and _turns(reader, index)]
-    wanted = {index for index, _ in turns} | {release.index, *shown}
-    entries = {index: reader.log_entries(index, index + 1)[0] for index in sorted(wanted)}
+    further = {index for index, _ in turns} | {release.index}
+    known = {index: reader.log_entries(index, index + 1)[0] for index in further} | dict(shown)
+    entries = dict(sorted(known.items()))
     files = {
         "proof/checkpoint": checkpoint.note,
         "proof/log.json": _json(
@@ -78,7 +80,7 @@ def prove_entries(reader: Reader, proofs: LogProofs, shown: Iterable[int], relea
                 "format": LOG_FORMAT,
                 "size": checkpoint.size,
                 "entries": {str(index): encode_base64(entry) for index, entry in entries.items()},
-                "hashes": [encode_base64(each) for each in proofs.shared(wanted, checkpoint.size)],
+                "hashes": [encode_base64(each) for each in proofs.shared(set(entries), checkpoint.size)],
             }
         ),
         "proof/release.json": _json(

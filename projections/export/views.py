@@ -27,6 +27,7 @@ from projections.export.gathering import gather
 from projections.export.material import ExportedRecord
 from projections.export.one_event import DisclosedEvent, gather_event
 from projections.export.proof import Release, prove, prove_entries
+from projections.export.record_schema import record_schema
 from projections.export.zipped import zip_pieces
 from projections.log_proofs import LogProofs
 from projections.pages import last_version
@@ -74,6 +75,11 @@ class Exports:
         self._held: _Made | None = None
         self.preparing = PreparingView(self)
         self.bundles = BundleView(self)
+
+    def make_ready(self) -> None:
+        """Make what is the same in every bundle, which is kept, so that no export waits for it."""
+        self._verifier()
+        record_schema()
 
     def make(self, reader: Reader, client_id: UUID, at: int | None, *, pdf: bool) -> _Made:
         """Make the files of a bundle but for its proof.
@@ -180,7 +186,8 @@ class BundleView:
         if export.event is not None:
             event, files = self._exports.make_one(reader, client_id, export.event)
             _require_same(files, released)
-            proof = prove_entries(reader, LogProofs(reader), {export.event}, release)
+            (entry,) = reader.log_entries(export.event, export.event + 1)
+            proof = prove_entries(reader, LogProofs(reader), {export.event: entry}, release)
             return Built(zip_pieces((files.files | proof).items(), (), event.recorded.logged_at))
         made = self._exports.take(client_id, released.manifest_sha256)
         if made is None:

@@ -12,6 +12,10 @@ It signs nothing: what proves it is the bundle that it is part of (`projections.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from projections.export.material import REASONS, ExportedRecord
 from projections.export.record_json import readable_json
 from projections.fhir import assessments, attachments, consents, disclosures, episodes, goals, notes, risk, sessions
@@ -19,7 +23,7 @@ from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import LOINC, URI, Json, concept, instant
 from projections.fhir.mapping import MAPPING, WITHOUT
 from projections.fhir.narrative import block, div, escaped
-from projections.fhir.provenance import put_provenances
+from projections.fhir.provenance import Written, write
 from records.event import topic_of
 from records.store.mapper import Unreadable
 
@@ -41,10 +45,13 @@ SECTIONS = (
 """Titles in the order of reading; an empty section is left out."""
 
 
-def to_fhir(record: ExportedRecord) -> Json:
-    """Return the document as plain data. Cost: a few times the record's size."""
+def to_fhir_json(record: ExportedRecord) -> bytes:
+    """Return the document as the file of a bundle: JSON in UTF-8, the same bytes for the same record.
+
+    Cost: a few times the record's size.
+    """
     draft = Draft(record)
-    draft.sections[CLIENT] = [draft.address("Patient", record.client_id)]
+    draft.sections[CLIENT] = {draft.address("Patient", record.client_id): None}
     for exported in record.events:
         event = exported.recorded.event
         if isinstance(event, Unreadable):
@@ -52,27 +59,23 @@ def to_fhir(record: ExportedRecord) -> Json:
         told = Told(exported)
         topic = topic_of(event)
         draft.touch(told, [] if topic in WITHOUT else MAPPING[topic](draft, event, told))
-    put_provenances(draft)
-    composition = _composition(draft)
-    address = f"urn:uuid:{composition['id']}"
-    return {
-        "resourceType": "Bundle",
-        "identifier": {"system": URI, "value": draft.address("Bundle", record.at)},
-        "type": "document",
-        "timestamp": instant(record.as_of),
-        "entry": [
-            {"fullUrl": address, "resource": composition},
-            *({"fullUrl": url, "resource": each} for url, each in draft.resources.items() if url != address),
-        ],
-    }
+    resources = write(draft)
+    composition = _composition(draft, resources)
+    return readable_json(
+        {
+            "resourceType": "Bundle",
+            "identifier": {"system": URI, "value": draft.address("Bundle", record.at)},
+            "type": "document",
+            "timestamp": instant(record.as_of),
+            "entry": [
+                {"fullUrl": f"urn:uuid:{composition['id']}", "resource": composition},
+                *({"fullUrl": url, "resource": msgspec.Raw(each.data)} for url, each in resources.items()),
+            ],
+        }
+    )
 
 
-def to_fhir_json(record: ExportedRecord) -> bytes:
-    """Return the document as the file of a bundle: JSON in UTF-8, the same bytes for the same record."""
-    return readable_json(to_fhir(record))
-
-
-def _composition(draft: Draft) -> Json:
+def _composition(draft: Draft, resources: Mapping[str, Written]) -> Json:
     record = draft.record
     return draft.add(
         "Composition",
@@ -87,20 +90,22 @@ def _composition(draft: Draft) -> Json:
         title="Record of psychotherapy",
         confidentiality="R",
         custodian=reference(draft.clinic),
-        section=[*_sections(draft), _about(record)],
+        section=[*_sections(draft, resources), _about(record)],
     )
 
 
-def _sections(draft: Draft) -> list[Json]:
+def _sections(draft: Draft, resources: Mapping[str, Written]) -> list[Json]:
     texts = {told.segment(path): text for told, _ in draft.touched for path, text in told.texts.items()}
-    of_first: dict[str, list[Json]] = {}
+    standing = {address: list(each.segments) for address, each in resources.items()}
     for provenance in draft.of_kind("Provenance"):
-        of_first.setdefault(provenance["target"][0]["reference"], []).append(provenance)
+        standing[provenance["target"][0]["reference"]] += resources[f"urn:uuid:{provenance['id']}"].segments
     found = []
     for title in SECTIONS:
-        places = draft.sections.get(title, [])
+        places = draft.sections.get(title, {})
         if places:
-            told = (block(draft.resources[url], of_first.get(url, []), texts, draft.zone) for url in places)
+            told = (
+                block(draft.resources[url], {each: texts[each] for each in standing[url]}, draft.zone) for url in places
+            )
             entry = [reference(draft.resources[url]) for url in places]
             found.append({"title": title, "text": div("".join(told)), "entry": entry})
     return found

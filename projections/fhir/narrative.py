@@ -11,13 +11,11 @@ Source: FHIR R4 Narrative (txt-1: basic formatting only), documents (a section's
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from projections.fhir.elements import Json
-from projections.fhir.provenance import segments_in
 from projections.fhir.texts import shown
 
 _LABELS = {"sections": "", "text": "", "reason": "Reason"}
@@ -87,24 +85,23 @@ def _when(resource: Json, zone: ZoneInfo) -> str:
     told = next((resource[name] for name in _DATES if name in resource), resource.get("period", {}).get("start"))
     if told is None or len(told) == len("2026-03-02"):
         return told or ""
-    return f"{datetime.fromisoformat(told).astimezone(zone):%Y-%m-%d %H:%M}"
+    at = datetime.fromisoformat(told).astimezone(zone)
+    return f"{at.year}-{at.month:02}-{at.day:02} {at.hour:02}:{at.minute:02}"
 
 
-def block(resource: Json, provenances: Iterable[Json], texts: dict[str, str], zone: ZoneInfo) -> str:
+def block(resource: Json, texts: Mapping[str, str], zone: ZoneInfo) -> str:
     """Return what people read of one resource.
 
     Args:
         resource: of a kind in `TITLES`.
-        provenances: of the events whose texts are told below it.
-        texts: name of a segment → its text.
+        texts: name of each segment that stands in it or with its events → its text.
         zone: the clinic's.
     """
     facts = " · ".join(each for each in (_when(resource, zone), _status(resource)) if each)
     lines = [f"<h3>{escaped(TITLES[resource['resourceType']](resource))}</h3>"]
     if facts:
         lines.append(f"<p>{escaped(facts)}</p>")
-    named: list[Any] = [resource, *provenances]
-    lines += [_told(segment, texts[segment]) for segment in dict.fromkeys(segments_in(named))]
+    lines += [_told(segment, text) for segment, text in texts.items()]
     return "".join(lines)
 
 

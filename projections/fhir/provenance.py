@@ -11,14 +11,16 @@ Source: FHIR R4 Provenance; ISO 21089 life-cycle codes (`Event.lifecycle`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Set
+from functools import cache
+from typing import NamedTuple
 
 import msgspec
 
 from projections.fhir.draft import Draft, Told, reference
 from projections.fhir.elements import Json, instant, term
 from projections.fhir.texts import LOCAL, SEGMENT, words
+from records.event import Event
 from records.merkle import leaf_hash
 
 ROLES = {"attest": "verifier"}
@@ -26,64 +28,95 @@ ROLES = {"attest": "verifier"}
 _AGENT = "provenance-participant-type"
 _MARKED = re.compile(rb'"url":"%s","valueString":("(?:[^"\\]|\\.)*")' % re.escape(SEGMENT.encode()))
 """The marker as `projections.fhir.texts` makes it."""
+_ENCODER = msgspec.json.Encoder()
+_STRING = msgspec.json.Decoder(str)
 
 
-def segments_in(node: Any) -> Iterator[str]:
-    """Yield the name of each segment that stands in a part of the document."""
+class Written(NamedTuple):
+    """A resource in its last state.
+
+    Attributes:
+        data: its JSON.
+        segments: the name of each segment that stands in it.
+    """
+
+    data: bytes
+    segments: tuple[str, ...]
+
+
+def written(resource: Json) -> Written:
+    """Return a resource as it is written."""
+    data = _ENCODER.encode(resource)
     # In JSON no text can look like the marker, since its own quotation marks are escaped there; and looking for bytes
     # takes a tenth of the time of walking the part.
-    for found in _MARKED.finditer(msgspec.json.encode(node)):
-        yield msgspec.json.decode(found[1], type=str)
+    return Written(data, tuple(_STRING.decode(found) for found in _MARKED.findall(data)))
 
 
-def put_provenances(draft: Draft) -> None:
-    """Add the Provenances, when everything else is in its last state."""
-    standing = set(segments_in(list(draft.resources.values())))
+def write(draft: Draft) -> dict[str, Written]:
+    """Add the Provenances, when everything else is in its last state; return every resource by its address."""
+    done = {address: written(resource) for address, resource in draft.resources.items()}
+    provenances = _Provenances(draft, {segment for each in done.values() for segment in each.segments})
     for told, targets in draft.touched:
-        _add(draft, told, targets, standing)
+        provenances.add(told, targets)
+    # What was written is not touched any more: only Provenances are new, and people whom nothing else named.
+    return {address: done.get(address) or written(resource) for address, resource in draft.resources.items()}
 
 
-def _add(draft: Draft, told: Told, targets: list[Json], standing: set[str]) -> None:
-    event, recorded = told.exported.recorded.event, told.exported.recorded
-    left = [path for path in told.texts if told.segment(path) not in standing]
-    leaf = leaf_hash(told.exported.entry).hex()
-    draft.add(
-        "Provenance",
-        told.version,
-        None,
-        extension=[
-            each
-            for path in left
-            if path != "reason"
-            for each in told.extension(f"{LOCAL}StructureDefinition/{path.partition('/')[0].replace('_', '-')}", path)
-        ],
-        target=[reference(each) for each in targets],
-        occurredDateTime=instant(told.at),
-        recorded=instant(recorded.recorded_at),
-        reason=[told.string("text", "reason")] if "reason" in left else None,
-        activity=term("iso-21089-lifecycle", event.lifecycle),
-        agent=_agents(draft, told),
-        entity=[
-            {
-                "role": "source",
-                "what": {
-                    "identifier": {
-                        "system": draft.record.deployment_id.urn,
-                        "value": f"{told.version}/{recorded.index}/{leaf}",
-                    }
-                },
-            }
-        ],
-    )
+class _Provenances:
+    """Adds the Provenances of a document.
+
+    Args:
+        draft: the document.
+        standing: the names of the segments that stand in other resources.
+    """
+
+    def __init__(self, draft: Draft, standing: Set[str]) -> None:
+        self._draft = draft
+        self._standing = standing
+        self._log = draft.record.deployment_id.urn
+        self._agents: dict[tuple[str, str, str | None], list[Json]] = {}
+
+    def add(self, told: Told, targets: list[Json]) -> None:
+        event, recorded = told.exported.recorded.event, told.exported.recorded
+        left = [path for path in told.texts if told.segment(path) not in self._standing]
+        name = f"{told.version}/{recorded.index}/{leaf_hash(told.exported.entry).hex()}"
+        self._draft.add(
+            "Provenance",
+            told.version,
+            None,
+            extension=[
+                each
+                for path in left
+                if path != "reason"
+                for each in told.extension(
+                    f"{LOCAL}StructureDefinition/{path.partition('/')[0].replace('_', '-')}", path
+                )
+            ],
+            target=[reference(each) for each in targets],
+            occurredDateTime=instant(told.at),
+            recorded=instant(recorded.recorded_at),
+            reason=[told.string("text", "reason")] if "reason" in left else None,
+            activity=_activity(event.lifecycle),
+            agent=self._agents_of(event),
+            entity=[{"role": "source", "what": {"identifier": {"system": self._log, "value": name}}}],
+        )
+
+    def _agents_of(self, event: Event) -> list[Json]:
+        role = ROLES.get(event.lifecycle, "author" if event.reported_by is None else "enterer")
+        key = (role, event.entered_by, event.reported_by)
+        agents = self._agents.get(key)
+        if agents is None:
+            agents = [{"type": term(_AGENT, role), "who": self._draft.staff(event.entered_by)}]
+            if event.reported_by is not None:
+                agents.append({"type": term(_AGENT, "informant"), "who": _informant(self._draft, event.reported_by)})
+            self._agents[key] = agents
+        return agents
 
 
-def _agents(draft: Draft, told: Told) -> list[Json]:
-    event = told.exported.recorded.event
-    role = ROLES.get(event.lifecycle, "author" if event.reported_by is None else "enterer")
-    agents: list[Json] = [{"type": term(_AGENT, role), "who": draft.staff(event.entered_by)}]
-    if event.reported_by is not None:
-        agents.append({"type": term(_AGENT, "informant"), "who": _informant(draft, event.reported_by)})
-    return agents
+@cache
+def _activity(lifecycle: str) -> Json:
+    """Return a code of `Event.lifecycle`, of which there are few."""
+    return term("iso-21089-lifecycle", lifecycle)
 
 
 def _informant(draft: Draft, reported_by: str) -> Json:

@@ -33,6 +33,9 @@ _OTHER_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\
 
 def shown(text: str) -> str:
     """Return a text as people are shown it: what is not allowed as U+FFFD, other spaces as plain ones."""
+    if text.isprintable():
+        # Then it holds neither; most texts are so, and this takes a tenth of the time of looking for them.
+        return text
     return _OTHER_SPACE.sub(" ", _NOT_ALLOWED.sub("\N{REPLACEMENT CHARACTER}", text))
 
 

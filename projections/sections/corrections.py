@@ -7,6 +7,7 @@ The current view does not show them; the history marks by them what was correcte
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -57,6 +58,16 @@ SHOWS: dict[type, Handler] = {
     DisclosureEnteredInError: _in_error,
     AttachmentEnteredInError: _in_error,
 }
+
+
+def corrections_of(events: Iterable[Recorded]) -> State:
+    """Return the corrections alone, for those who need no other section."""
+    state = State()
+    for recorded in events:
+        handler = SHOWS.get(type(recorded.event))
+        if handler is not None:
+            handler(state, recorded.event, recorded)
+    return state
 
 
 def _correction(state: State, event: Event) -> Correction:

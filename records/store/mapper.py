@@ -21,7 +21,7 @@ from records.errors import LedgerMismatch, SealBroken, UnknownTopic
 from records.event import Event, Recorded, StreamKind, topic_of
 from records.ledger import Kind, entry_hash, from_microseconds, read_entry
 from records.payload import Segment, to_segments
-from records.sealing import EVENT_PLACE, Place, SealedEvent, event_key_of, open_event, salts_of, seal_event
+from records.sealing import EVENT_PLACE, Place, SealedEvent, event_key_of, open_event, open_salted_event, seal_event
 from records.store.unit import Append, StoredRow
 from records.streams import Streams
 
@@ -82,20 +82,18 @@ class EventMapper:
             LedgerMismatch, SealBroken, UnknownTopic: a row is not what was written (never with `gaps`).
             KeyMissing: a key that should be there is not.
         """
-        return [recorded for recorded, _ in self._opened(kind, stream, rows, gaps=gaps)]
+        return [recorded for recorded, _ in self._opened(kind, stream, rows, gaps=gaps, salted=False)]
 
     def open_salted(
         self, kind: StreamKind, stream: UUID, rows: Sequence[StoredRow]
     ) -> list[tuple[Recorded, tuple[tuple[bytes, Segment], ...]]]:
         """Open rows as `open` does with gaps, each beside its exact segments and their salts; a gap has none."""
-        return [
-            (recorded, self._salted(kind, stream, row, segments))
-            for row, (recorded, segments) in zip(rows, self._opened(kind, stream, rows, gaps=True), strict=True)
-        ]
+        return self._opened(kind, stream, rows, gaps=True, salted=True)
 
     def _opened(
-        self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool
-    ) -> list[tuple[Recorded, tuple[Segment, ...]]]:
+        self, kind: StreamKind, stream: UUID, rows: Iterable[StoredRow], *, gaps: bool, salted: bool
+    ) -> list[tuple[Recorded, tuple[tuple[bytes, Segment], ...]]]:
+        """Return each row's event; beside it, where they are `salted`, its segments and their salts."""
         opened = []
         previous: bytes | None = None
         name = stream.bytes
@@ -103,7 +101,7 @@ class EventMapper:
             entry = read_entry(row.entry)
             leaf = entry_hash(row.entry)
             logged_at = from_microseconds(entry.logged_at_us)
-            segments: tuple[Segment, ...] = ()
+            segments: tuple[tuple[bytes, Segment], ...] = ()
             try:
                 if entry.stream != name or entry.version != row.version:
                     raise LedgerMismatch("an entry of another place", row.position)
@@ -111,7 +109,7 @@ class EventMapper:
                     raise LedgerMismatch("a chain that is cut", row.position)
                 if hashlib.sha256(row.state).digest() != entry.payload_sha256:
                     raise LedgerMismatch("a row that is not what was logged", row.position)
-                event, segments = self._open_row(kind, stream, row, entry.key_id)
+                event, segments = self._open_row(kind, stream, row, entry.key_id, salted=salted)
             except (LedgerMismatch, SealBroken, UnknownTopic) as error:
                 self._alarm("seal-broken", {"index": row.position, "error": type(error).__name__})
                 if not gaps:
@@ -137,28 +135,22 @@ class EventMapper:
             LedgerMismatch, SealBroken, UnknownTopic: the row is not what was written.
             KeyMissing: its data key is not there.
         """
-        self._opened(kind, stream, (row,), gaps=False)
+        self._opened(kind, stream, (row,), gaps=False, salted=False)
         key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
         return event_key_of(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state)
 
-    def _salted(
-        self, kind: StreamKind, stream: UUID, row: StoredRow, segments: tuple[Segment, ...]
-    ) -> tuple[tuple[bytes, Segment], ...]:
-        if not segments:
-            return ()
-        key = self._streams.key_of(kind, stream, read_entry(row.entry).key_id)
-        salts = salts_of(key, Place(self._deployment, EVENT_PLACE, stream, row.version), row.state, segments)
-        return tuple(zip(salts, segments, strict=True))
-
     def _open_row(
-        self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes
-    ) -> tuple[Event, tuple[Segment, ...]]:
+        self, kind: StreamKind, stream: UUID, row: StoredRow, key_id: bytes, *, salted: bool
+    ) -> tuple[Event, tuple[tuple[bytes, Segment], ...]]:
         key = self._streams.key_of(kind, stream, key_id)
         place = Place(self._deployment, EVENT_PLACE, stream, row.version)
-        topic, segments = open_event(key, place, row.state)
+        salts: tuple[bytes, ...] = ()
+        if salted:
+            topic, segments, salts = open_salted_event(key, place, row.state)
+        else:
+            topic, segments = open_event(key, place, row.state)
         event = to_event(topic, segments)
-        if event.stream_kind is kind:
-            return event, segments
-        if self._streams.scope(event.stream_kind, stream) != self._streams.scope(kind, stream):
+        same = event.stream_kind is kind
+        if not same and self._streams.scope(event.stream_kind, stream) != self._streams.scope(kind, stream):
             raise UnknownTopic("an event of another kind of stream")
-        return event, segments
+        return event, tuple(zip(salts, segments, strict=True)) if salted else ()

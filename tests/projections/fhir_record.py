@@ -15,6 +15,7 @@ import msgspec
 from projections.client_state import fold
 from projections.export.gathering import without_texts
 from projections.export.material import ExportedEvent, ExportedRecord, Shown, Withheld
+from projections.fhir.document import to_fhir_json
 from projections.fhir.texts import SEGMENT
 from records.event import Recorded
 from records.payload import to_segments
@@ -40,6 +41,12 @@ def exported(recorded: Recorded, *, in_error: bool = False) -> ExportedEvent:
     hidden = (Withheld(digest=segment_digest(salt, each), reason="entered-in-error") for salt, each in texts)
     bare = msgspec.structs.replace(recorded, event=without_texts(recorded.event))
     return ExportedEvent(recorded=bare, entry=entry, segments=(first, *hidden))
+
+
+def to_fhir(record: ExportedRecord) -> Json:
+    """Return the document as whoever reads the file has it."""
+    document: Json = msgspec.json.decode(to_fhir_json(record))
+    return document
 
 
 def record_of(events: Iterable[Recorded], **changes: Any) -> ExportedRecord:

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.export.material import ExportedRecord, Shown, Withheld
-from projections.fhir.document import to_fhir, to_fhir_json
+from projections.fhir.document import to_fhir_json
 from projections.fhir.draft import reference
 from projections.fhir.mapping import MAPPING
 from projections.fhir.texts import shown
@@ -31,7 +31,7 @@ from records import notes
 from records.event import Recorded, topic_of
 from records.registration import IdentityChanges, change_identity
 from records.store.mapper import Unreadable
-from tests.projections.fhir_record import Json, exact_texts, nodes, record_of, resources, told_texts
+from tests.projections.fhir_record import Json, exact_texts, nodes, record_of, resources, to_fhir, told_texts
 from tests.projections.histories import BEGIN, CANARY, THERAPIST, History, histories, long_history
 
 SCHEMA = Path(__file__).with_name("fhir_r4_schema.json.gz")

@@ -8,9 +8,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 
-from projections.fhir.document import to_fhir
 from records import assessments, consent, risk
-from tests.projections.fhir_record import Json, record_of, resources
+from tests.projections.fhir_record import Json, record_of, resources, to_fhir
 from tests.projections.histories import FORM, History, histories, long_history
 
 SESSIONS = {
