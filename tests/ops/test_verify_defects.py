@@ -52,6 +52,14 @@ def test_a_link_in_a_folder_is_refused(log: SmallClinic, tmp_path: Path) -> None
     assert isinstance(ended_by(path, log.fingerprint), verify.MalformedBundle)
 
 
+def test_a_restore_holds_no_checkpoint(tmp_path: Path) -> None:
+    log = SmallClinic()
+    log.turn(restore=30, checkpoint=log.checkpoint())
+    error = ended_by(write(log.files(), tmp_path), log.fingerprint)
+    assert (type(error), error.index) == (verify.MalformedBody, 18)
+    assert "declares a restore" in str(error)
+
+
 def corpus() -> list[str]:
     return sorted(path.stem for path in CORPUS.glob("*.zip"))
 

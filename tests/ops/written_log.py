@@ -182,7 +182,7 @@ class WrittenLog:
         number = self.epoch + 1 if self.entries else 0
         statement = (b"WKEPOCH\1" if restore is None else b"WKRESTORE\1") + self.deployment.bytes
         statement += struct.pack(">IQ", number, size) + tree(self.leaves()) + self.heads_root()
-        within = b"" if restore is not None else self.checkpoint() if checkpoint is None else checkpoint
+        within = checkpoint if checkpoint is not None else self.checkpoint() if restore is None else b""
         statement += lp32(within) + b"".join(map(lp, self.pair(number).public))
         if restore is not None:
             statement += struct.pack(">Q", restore)
