@@ -5,6 +5,7 @@ Source: DOMAIN 4 (attachments).
 - What was entered in error is still opened here, so that a person can put it right; it is out of the current view and
   of what leaves the clinic.
 - An attachment of another client is unknown, whoever has it.
+- One whose words were withheld when the record came from another clinic came without its file, and is unknown here.
 - A file that is missing or altered is never shown: the reading fails, and an alarm is raised.
 """
 
@@ -50,7 +51,7 @@ class AttachmentView:
         if found.state.version == 0:
             raise UnknownClient("no such client")
         added = _added(reader, asked.client_id, found.state.version, asked.resource)
-        if added is None:
+        if added is None or not added.title:
             raise UnknownItem("attachment")
         content = open_file(reader, asked.client_id, added)
         return Built(AttachmentFile(id=added.attachment_id, media_type=added.media_type, content=content), found.puts)

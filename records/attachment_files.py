@@ -25,7 +25,7 @@ from records.ledger import NO_LEAF
 from records.media_files import take
 from records.reader import Reader
 from records.request import Outcome, Request
-from records.sealing import Place, key_id_of, open_row, seal_row
+from records.sealing import DataKey, Place, key_id_of, open_row, seal_row
 from records.service import Service
 from records.store.unit import RowPut, Unit
 
@@ -62,7 +62,9 @@ class AttachmentFiles:
                 raise InvalidContent("/content", f"Is larger than {MAX_BYTES >> 20} MiB.")
             self._service.client(client_id)
             taken = take(content)
-            row = sealed_file(self._service.reader, client_id, attachment_id, taken.content)
+            reader = self._service.reader
+            key = reader.record_key(client_id)
+            row = sealed_file(reader.deployment_id, key, client_id, attachment_id, taken.content)
         except Refused as refusal:
             self._service.refuse(permission, client_id, request, reason_of(refusal), resource=attachment_id)
             raise
@@ -80,14 +82,10 @@ class AttachmentFiles:
         )
 
 
-def sealed_file(reader: Reader, client_id: UUID, attachment_id: UUID, content: bytes) -> RowPut:
-    """Return the row that keeps a file.
-
-    Raises:
-        Erased, KeyMissing: see `Reader.record_key`.
-    """
-    bound = (attachment_id.bytes,)
-    state = seal_row(reader.record_key(client_id), _place(reader, client_id), SCHEMA, NO_LEAF, bound, content)
+def sealed_file(deployment_id: UUID, key: DataKey, client_id: UUID, attachment_id: UUID, content: bytes) -> RowPut:
+    """Return the row that keeps a file, sealed under the client's record key."""
+    place = Place(deployment_id, PLACE, client_id, _ONLY_VERSION)
+    state = seal_row(key, place, SCHEMA, NO_LEAF, (attachment_id.bytes,), content)
     return RowPut(PLACE, _row_id(client_id, attachment_id), client_id, _ONLY_VERSION, state)
 
 
@@ -102,15 +100,11 @@ def open_file(reader: Reader, client_id: UUID, added: AttachmentAdded) -> bytes:
     if row is None or row.stream != client_id:
         raise SealBroken("an attachment whose file is missing")
     key = reader.record_key(client_id, key_id_of(row.state))
-    place = _place(reader, client_id)
+    place = Place(reader.deployment_id, PLACE, client_id, _ONLY_VERSION)
     content = open_row(key, place, SCHEMA, NO_LEAF, (added.attachment_id.bytes,), row.state)
     if len(content) != added.size or hashlib.sha256(content).hexdigest() != added.sha256:
         raise SealBroken("an attachment whose file is another one")
     return content
-
-
-def _place(reader: Reader, client_id: UUID) -> Place:
-    return Place(reader.deployment_id, PLACE, client_id, _ONLY_VERSION)
 
 
 def _row_id(client_id: UUID, attachment_id: UUID) -> UUID:

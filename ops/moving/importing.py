@@ -4,6 +4,7 @@ Source: the decisions on exports and imports; CRYPTO 4.
 
 - The bundle is verified as its recipient would, with the fingerprint of the former clinic's log from outside. Without
   one it is taken only when that is said, and the record says so for ever.
+- What was attached is sealed anew, each file beside the event that tells of it.
 - Each event is made from the exact bytes that the former clinic logged, and keeps the time at which it was recorded
   there. Texts that were left out are empty; an event that was left out whole cannot be taken over.
 - The bundle itself is kept beside the record, sealed under the client's key: whoever doubts a word can verify it anew.
@@ -18,8 +19,9 @@ import hashlib
 import json
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -28,7 +30,10 @@ from ops.exits import CommandFailed, Exit
 from ops.verifier.record import verify_record
 from ops.verify import Policy, Report, read_outside
 from ops.wiring import Clinic
+from projections.export.attached import file_name
 from projections.former_bundle import former_bundle_row
+from records.attachment_files import sealed_file
+from records.attachments import AttachmentAdded
 from records.catalogue import CATALOGUE, to_event, upcast
 from records.errors import Erased, UnknownTopic
 from records.event import Event
@@ -36,7 +41,8 @@ from records.imports import Provenance, import_record
 from records.ledger import KeyClass
 from records.payload import Segment, from_segments
 from records.request import Request
-from records.store.unit import Unit
+from records.sealing import DataKey
+from records.store.unit import RowPut, Unit
 
 MAX_BYTES = 256 << 20
 """As `ops.verifier.bundle` has it for each file; a whole bundle of that size is no record of one person."""
@@ -87,7 +93,8 @@ def import_bundle(clinic: Clinic, request: Request, asked: ImportAsked) -> Impor
     client_id, import_id = UUID(record["client_id"]), uuid4()
     if client_id in clinic.service.directory.clinic.erased:
         raise Erased("this clinic erased the record")
-    history = [_event(told) for told in record["events"]]
+    shown = [_Told(_event(told), whole=not _left_out(told)) for told in record["events"]]
+    history = [each.event for each in shown]
     provenance = _provenance(asked, data, record)
     # The key is made before, since the bundle is sealed under it; a crash leaves a key that nothing names.
     key = clinic.keyring.ensure(client_id, KeyClass.RECORD)
@@ -96,7 +103,7 @@ def import_bundle(clinic: Clinic, request: Request, asked: ImportAsked) -> Impor
         client_id,
         import_record,
         request,
-        beside=Unit(puts=(kept,)),
+        beside=Unit(puts=(kept, *_files(clinic, asked.path, key, client_id, shown))),
         import_id=import_id,
         history=history,
         provenance=provenance,
@@ -110,6 +117,22 @@ def import_bundle(clinic: Clinic, request: Request, asked: ImportAsked) -> Impor
         withheld=provenance.withheld,
         status=report.status,
     )
+
+
+class _Told(NamedTuple):
+    """An event of a bundle, and whether every text of it is shown."""
+
+    event: Event
+    whole: bool
+
+
+def _files(clinic: Clinic, bundle: Path, key: DataKey, client_id: UUID, shown: list[_Told]) -> Iterator[RowPut]:
+    """Yield the row of each file that is in the bundle; it was verified against the event that tells of it."""
+    with zipfile.ZipFile(bundle) as archive:
+        for event, whole in shown:
+            if isinstance(event, AttachmentAdded) and whole:
+                content = archive.read(file_name(event))
+                yield sealed_file(clinic.service.reader.deployment_id, key, client_id, event.attachment_id, content)
 
 
 def _provenance(asked: ImportAsked, bundle: bytes, record: dict[str, Any]) -> Provenance:
@@ -154,6 +177,10 @@ def _member(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
+def _left_out(told: dict[str, Any]) -> bool:
+    return any("path" not in each for each in told["segments"])
+
+
 def _event(told: dict[str, Any]) -> Event:
     """Return an event of a bundle that was verified.
 
@@ -166,8 +193,7 @@ def _event(told: dict[str, Any]) -> Event:
             Exit.FAILED, f"entry {told['version']} of the record is not in this copy, so it cannot be taken over"
         )
     try:
-        whole = len(shown) == len(told["segments"])
-        event = to_event(told["topic"], tuple(shown)) if whole else _with_blanks(shown)
+        event = _with_blanks(shown) if _left_out(told) else to_event(told["topic"], tuple(shown))
     except UnknownTopic as error:
         raise CommandFailed(
             Exit.FAILED, f"entry {told['version']} of the record is of a kind that this version does not know"
