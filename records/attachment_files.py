@@ -2,10 +2,11 @@
 
 Source: DOMAIN 4 (attachments); CRYPTO 1 (sealed rows).
 
-- A row is sealed under the client's record key, for its place, this client and this attachment; the event holds size
-  and digest of what is in it. So another file, another client's or an altered one never opens, and is never shown.
-- It is written once: a row of this id that is there already stays as it is, and nothing but an erasure deletes it.
-- A crash leaves both, the event and the row, or neither.
+- A file is kept in parts of 1 MiB, so that whoever sends it on holds one of them. Each is sealed under the client's
+  record key, for its place, this client, this attachment, its number and their count; the event holds size and digest
+  of the whole. So another file, another client's, an older or an altered one never opens, and is never shown.
+- They are written once: a row of this id that is there already stays as it is, and only an erasure deletes it.
+- A crash leaves the event and all its rows, or nothing.
 - A row that is missing or does not open is damage, and raises an alarm: nothing can make it anew.
 
 It does not decide (`records.attachments`) and looks at no content (`records.media_files`).
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +33,7 @@ from records.store.unit import RowPut, Unit
 
 PLACE = "attachment"
 SCHEMA = 1
+PART_BYTES = 1 << 20
 _ONLY_VERSION = 1
 
 
@@ -64,7 +67,7 @@ class AttachmentFiles:
             taken = take(content)
             reader = self._service.reader
             key = reader.record_key(client_id)
-            row = sealed_file(reader.deployment_id, key, client_id, attachment_id, taken.content)
+            rows = sealed_file(reader.deployment_id, key, client_id, attachment_id, taken.content)
         except Refused as refusal:
             self._service.refuse(permission, client_id, request, reason_of(refusal), resource=attachment_id)
             raise
@@ -72,7 +75,7 @@ class AttachmentFiles:
             client_id,
             add_attachment,
             request,
-            beside=Unit(puts=(row,)),
+            beside=Unit(puts=rows),
             attachment_id=attachment_id,
             media_type=taken.media_type,
             size=len(taken.content),
@@ -82,11 +85,18 @@ class AttachmentFiles:
         )
 
 
-def sealed_file(deployment_id: UUID, key: DataKey, client_id: UUID, attachment_id: UUID, content: bytes) -> RowPut:
-    """Return the row that keeps a file, sealed under the client's record key."""
+def sealed_file(
+    deployment_id: UUID, key: DataKey, client_id: UUID, attachment_id: UUID, content: bytes
+) -> tuple[RowPut, ...]:
+    """Return the rows that keep a file, sealed under the client's record key."""
+    count = _count(len(content))
     place = Place(deployment_id, PLACE, client_id, _ONLY_VERSION)
-    state = seal_row(key, place, SCHEMA, NO_LEAF, (attachment_id.bytes,), content)
-    return RowPut(PLACE, _row_id(client_id, attachment_id), client_id, _ONLY_VERSION, state)
+    rows = []
+    for number in range(count):
+        part = content[number * PART_BYTES : (number + 1) * PART_BYTES]
+        state = seal_row(key, place, SCHEMA, NO_LEAF, _bound(attachment_id, number, count), part)
+        rows.append(RowPut(PLACE, _row_id(client_id, attachment_id, number), client_id, _ONLY_VERSION, state))
+    return tuple(rows)
 
 
 def open_file(reader: Reader, client_id: UUID, added: AttachmentAdded) -> bytes:
@@ -96,17 +106,39 @@ def open_file(reader: Reader, client_id: UUID, added: AttachmentAdded) -> bytes:
         SealBroken: they are missing, or others.
         Erased, KeyMissing: see `Reader.record_key`.
     """
-    row = reader.sealed_row(PLACE, _row_id(client_id, added.attachment_id))
-    if row is None or row.stream != client_id:
-        raise SealBroken("an attachment whose file is missing")
-    key = reader.record_key(client_id, key_id_of(row.state))
+    return b"".join(open_parts(reader, client_id, added))
+
+
+def open_parts(reader: Reader, client_id: UUID, added: AttachmentAdded) -> Iterator[bytes]:
+    """Yield the bytes of an attachment, part by part; what came is the file only when this ends without an error.
+
+    Raises:
+        SealBroken: they are missing, or others.
+        Erased, KeyMissing: see `Reader.record_key`.
+    """
+    count, size, digest = _count(added.size), 0, hashlib.sha256()
     place = Place(reader.deployment_id, PLACE, client_id, _ONLY_VERSION)
-    content = open_row(key, place, SCHEMA, NO_LEAF, (added.attachment_id.bytes,), row.state)
-    if len(content) != added.size or hashlib.sha256(content).hexdigest() != added.sha256:
+    for number in range(count):
+        row = reader.sealed_row(PLACE, _row_id(client_id, added.attachment_id, number))
+        if row is None or row.stream != client_id:
+            raise SealBroken("an attachment whose file is missing")
+        key = reader.record_key(client_id, key_id_of(row.state))
+        part = open_row(key, place, SCHEMA, NO_LEAF, _bound(added.attachment_id, number, count), row.state)
+        size += len(part)
+        digest.update(part)
+        yield part
+    if size != added.size or digest.hexdigest() != added.sha256:
         raise SealBroken("an attachment whose file is another one")
-    return content
 
 
-def _row_id(client_id: UUID, attachment_id: UUID) -> UUID:
-    """Return the row's id: of this client alone, so that nobody's row is in the way under an id of another's."""
-    return uuid.uuid5(client_id, attachment_id.hex)
+def _count(size: int) -> int:
+    return -(-size // PART_BYTES)
+
+
+def _bound(attachment_id: UUID, number: int, count: int) -> tuple[bytes, ...]:
+    return attachment_id.bytes, number.to_bytes(4, "big"), count.to_bytes(4, "big")
+
+
+def _row_id(client_id: UUID, attachment_id: UUID, number: int) -> UUID:
+    """Return a row's id: of this client alone, so that nobody's row is in the way under an id of another's."""
+    return uuid.uuid5(client_id, f"{attachment_id.hex}/{number}")

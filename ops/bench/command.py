@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ops.bench import (
+    attached_files,
     audit_pages,
     backing_up,
     clinic_year,
@@ -48,6 +49,7 @@ GROUPS: tuple[Group, ...] = (
     key_turns.GROUP,
     erasing_clients.GROUP,
     exporting_records.GROUP,
+    attached_files.GROUP,
     http_figures.GROUP,
     long_records.GROUP,
     rebuilding.GROUP,

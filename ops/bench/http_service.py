@@ -45,8 +45,15 @@ class Service:
 
     def memory_mib(self) -> float:
         """Return the resident memory of the serving process, in MiB."""
+        return self._memory_mib("VmRSS:")
+
+    def most_memory_mib(self) -> float:
+        """Return the most of it that there ever was."""
+        return self._memory_mib("VmHWM:")
+
+    def _memory_mib(self, name: str) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        (line,) = [line for line in status.splitlines() if line.startswith(name)]
         return int(line.split()[1]) / 1024
 
     def stop(self) -> None:

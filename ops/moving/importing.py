@@ -128,11 +128,12 @@ class _Told(NamedTuple):
 
 def _files(clinic: Clinic, bundle: Path, key: DataKey, client_id: UUID, shown: list[_Told]) -> Iterator[RowPut]:
     """Yield the row of each file that is in the bundle; it was verified against the event that tells of it."""
+    deployment_id = clinic.service.reader.deployment_id
     with zipfile.ZipFile(bundle) as archive:
         for event, whole in shown:
             if isinstance(event, AttachmentAdded) and whole:
                 content = archive.read(file_name(event))
-                yield sealed_file(clinic.service.reader.deployment_id, key, client_id, event.attachment_id, content)
+                yield from sealed_file(deployment_id, key, client_id, event.attachment_id, content)
 
 
 def _provenance(asked: ImportAsked, bundle: bytes, record: dict[str, Any]) -> Provenance:

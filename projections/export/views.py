@@ -31,7 +31,7 @@ from projections.export.record_schema import record_schema
 from projections.export.zipped import zip_pieces
 from projections.log_proofs import LogProofs
 from projections.pages import last_version
-from records.attachment_files import open_file
+from records.attachment_files import open_parts
 from records.disclosures import DisclosureMade
 from records.errors import RuleBroken, UnknownClient, UnknownItem
 from records.event import Recorded
@@ -149,7 +149,8 @@ class PreparingView:
         made = self._exports.make(reader, _client_of(asked), at, pdf=pdf)
         record, files = made
         # What cannot be given is found before anything is released.
-        deque(_opened(reader, record.client_id, files), maxlen=0)
+        for _, parts in _opened(reader, record.client_id, files):
+            deque(parts, maxlen=0)
         self._exports.hold(made)
         prepared = Prepared(
             at=record.at,
@@ -198,10 +199,10 @@ class BundleView:
         return Built(zip_pieces((made.files.files | proof).items(), opened, made.record.as_of))
 
 
-def _opened(reader: Reader, client_id: UUID, files: Files) -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of what was attached, one by one."""
+def _opened(reader: Reader, client_id: UUID, files: Files) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield name and parts of what was attached, one by one."""
     for each in files.attached:
-        yield file_name(each), open_file(reader, client_id, each)
+        yield file_name(each), open_parts(reader, client_id, each)
 
 
 def _require_same(files: Files, released: DisclosureMade) -> None:

@@ -2,6 +2,7 @@
 
 - Every member has the export's one date, plain permissions, and a name with forward slashes.
 - Names are ours and never a client's.
+- What is attached comes in parts and leaves in parts.
 - Files that somebody attached are packed as they are, since most of them are packed already: deflated at level 0, as
   programs that read a zip from its beginning know no other way to tell where a stored file ends.
 """
@@ -45,23 +46,34 @@ class _Pieces:
 
 
 def zip_pieces(
-    files: Iterable[tuple[str, bytes]], attached: Iterable[tuple[str, bytes]], as_of: datetime
+    files: Iterable[tuple[str, bytes]], attached: Iterable[tuple[str, Iterable[bytes]]], as_of: datetime
 ) -> Iterator[bytes]:
-    """Yield the zip, a piece for each file.
+    """Yield the zip, a piece for each file or part of one.
 
     Args:
         files: name and bytes, in order; they are compressed.
-        attached: the same of what was attached, which is asked for one by one and not compressed.
+        attached: name and parts of what was attached, which are asked for one by one and not compressed.
         as_of: the one date.
     """
     at = as_of.astimezone(UTC)
     date = (at.year, at.month, at.day, at.hour, at.minute, at.second)
     pieces = _Pieces()
     with zipfile.ZipFile(pieces, "w") as archive:
-        for level, named in ((_LEVEL, files), (_AS_IT_IS, attached)):
-            for name, data in named:
-                member = zipfile.ZipInfo(name, date)
-                member.create_system, member.external_attr = _UNIX, _MODE
-                archive.writestr(member, data, zipfile.ZIP_DEFLATED, level)
-                yield pieces.taken()
+        for name, data in files:
+            archive.writestr(_member(name, date), data, compresslevel=_LEVEL)
+            yield pieces.taken()
+        for name, parts in attached:
+            member = _member(name, date)
+            # Only `writestr` has a parameter for it, and wants the whole file.
+            member._compresslevel = _AS_IT_IS  # type: ignore[attr-defined]  # not in the types, the same since Python 3.7
+            with archive.open(member, "w") as written:
+                for part in parts:
+                    written.write(part)
+                    yield pieces.taken()
     yield pieces.taken()
+
+
+def _member(name: str, date: tuple[int, int, int, int, int, int]) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, date)
+    member.create_system, member.external_attr, member.compress_type = _UNIX, _MODE, zipfile.ZIP_DEFLATED
+    return member
