@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.demo.attached import attach_files
 from ops.demo.course import WEEK, Course, Slot, Staff
 from ops.demo.invented_names import invented_name, invented_staff_name
 from ops.demo.prose import STORIES
@@ -97,7 +98,7 @@ def make_demo(
         migration.make_keys([course.id for course in courses])
         script.play(migration)
         migration.commit()
-        _keep_drafts(clinic, courses)
+        _keep_papers(clinic, courses)
         clinic.close()
         mark_demo(data)
         clinic = open_clinic(data, database_url=database_url)
@@ -179,11 +180,12 @@ def _start(begin: datetime, end: datetime, place: int, each: int, rng: random.Ra
     return Slot(day.weekday(), rng.randint(9, 15)).on(day.date()) + timedelta(minutes=rng.randint(1, 50))
 
 
-def _keep_drafts(clinic: Clinic, courses: list[Course]) -> None:
+def _keep_papers(clinic: Clinic, courses: list[Course]) -> None:
     for course in courses:
         if course.draft is not None:
             _, note_id, draft = course.draft
             clinic.drafts.save(course.id, note_id, draft, Request(course.therapist, "demo:draft"))
+            attach_files(clinic, course)
 
 
 def _issue_tokens(clinic: Clinic, names: dict[Actor, str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ from ops.wiring import Clinic, open_clinic
 from records.access import AccessRecorded
 from records.actors import Role
 from records.assessments import AssessmentRecorded
+from records.attachment_files import open_file
+from records.attachments import AttachmentAdded
 from records.bookings import SessionBooked
 from records.breaches import SessionBreachReviewed
 from records.client_record import ClientRecord
@@ -126,7 +128,9 @@ def test_every_record_keeps_its_own_time_and_folds(made: Made) -> None:
             record.apply(each)
         times = [each.recorded_at for each in recorded]
         assert times == sorted(times)
-        assert all(each.event.originally_recorded_at is not None for each in recorded)
+        # Papers are added when the clinic is made, and say when they were written.
+        events = [each.event for each in recorded if not isinstance(each.event, AttachmentAdded)]
+        assert all(event.originally_recorded_at is not None for event in events)
 
 
 def test_the_scenes_of_the_promise_are_there(made: Made) -> None:
@@ -231,6 +235,16 @@ def test_one_draft_waits_for_its_author(made: Made) -> None:
     draft = open_draft(reader, row.stream, row.row_id, str(authors[0]))
     assert draft is not None
     assert draft[1].session_id in made.clinic.service.client(row.stream).sessions
+
+
+def test_whoever_waits_with_a_note_has_a_letter_and_a_drawing_in_the_record(made: Made) -> None:
+    reader = made.clinic.service.reader
+    (row,) = reader.sealed_rows("draft")
+    letter, drawing = (event for event in made.events[row.stream] if isinstance(event, AttachmentAdded))
+    assert (letter.media_type, drawing.media_type) == ("text/plain", "image/png")
+    assert b"Dear colleague" in open_file(reader, row.stream, letter)
+    assert open_file(reader, row.stream, drawing).startswith(b"\x89PNG")
+    assert drawing.alternative_text
 
 
 def test_no_text_keeps_a_slot_a_wrong_start_or_a_doubled_space(made: Made) -> None:
