@@ -33,7 +33,8 @@ from records.sealing import segment_digest
 from records.store.mapper import Unreadable
 from records.store.unit import StoredRow
 
-_IDS = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_IDS = re.compile(rb"-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""An id from its first hyphen on, which is found at once; eight digits stand before it."""
 
 
 def gather(reader: Reader, client_id: UUID, at: int | None = None) -> ExportedRecord:
@@ -125,7 +126,8 @@ def without_texts(event: Event) -> Event:
 def _staff(reader: Reader, events: tuple[ExportedEvent, ...], readings: list[Recorded]) -> dict[str, str]:
     """Return the names of everybody who is named by id in the events, and of those who read, sorted by id."""
     headers = (segment.content for event in events for segment in event.segments[:1] if isinstance(segment, Shown))
-    named = {found.decode() for header in headers for found in _IDS.findall(header)}
+    found = {header[max(at.start() - 8, 0) : at.end()] for header in headers for at in _IDS.finditer(header)}
+    named = {each.decode(errors="replace") for each in found}
     named |= {reading.event.entered_by for reading in readings}
     names = {each: reader.directory.name_of(each) for each in sorted(named)}
     return {each: name for each, name in names.items() if name != each}

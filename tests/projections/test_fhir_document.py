@@ -13,7 +13,7 @@ from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import jsonschema_rs
 import msgspec
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from projections.export.material import ExportedRecord, Shown, Withheld
 from projections.fhir.document import to_fhir_json
-from projections.fhir.draft import reference
+from projections.fhir.draft import Draft, reference
 from projections.fhir.mapping import MAPPING
 from projections.fhir.texts import shown
 from records import notes
@@ -328,6 +328,17 @@ def test_notes_replace_and_append() -> None:
     assert why["reason"][0]["text"] == "A slip."
     assert why["activity"]["coding"][0]["code"] == "amend"
     assert why["target"] == [reference(amended), reference(signed)]
+
+
+def test_an_id_is_uuid5_of_kind_and_item() -> None:
+    record = record_of(History().events)
+    for kind, key in (
+        ("Patient", record.client_id),
+        ("Provenance", 1),
+        ("Observation", f"{NOTE}/risk"),
+        ("Encounter", None),
+    ):
+        assert Draft(record).address(kind, key) == uuid5(record.client_id, f"{kind}/{key}").urn
 
 
 def test_a_provenance_names_the_event_in_the_log() -> None:
