@@ -26,10 +26,11 @@ from records.attachments import (
     mark_attachment_entered_in_error,
     return_attachment,
 )
-from records.media_files import EXTENSIONS, extension_of
+from records.media_files import EXTENSIONS, TEXT, extension_of
 
 MOST_BYTES = 4 * (MAX_BYTES // 3 + 1) + 64 * 1024
 """A file in base64, and what is told of it."""
+_CONTENT_TYPES = {TEXT: "text/plain; charset=utf-8"}
 
 
 class AttachmentBody(Body):
@@ -71,7 +72,7 @@ def add_an_attachment(change: Change, client_id: UUID) -> Response:
 def open_an_attachment(reading: Reading, client_id: UUID, attachment_id: UUID) -> Response:
     """Open a file, in the media type that it was added as."""
     found = reading.show(ATTACHMENT_VIEW, client_id, attachment_id)
-    file = raw(found.content, found.media_type)
+    file = raw(found.content, _CONTENT_TYPES.get(found.media_type, found.media_type))
     file.headers["Content-Disposition"] = f'attachment; filename="{attachment_id}.{extension_of(found.media_type)}"'
     file.headers["X-Content-Type-Options"] = "nosniff"
     return file

@@ -130,7 +130,7 @@ class Store(ABC):
 
     @abstractmethod
     def drop_rows(self, place: str) -> int:
-        """Delete all sealed rows of a view, durable; return how many. Drafts are no view and are never dropped."""
+        """Delete all sealed rows of a view, durable; return how many. `KEPT_PLACES` are no views."""
 
     @abstractmethod
     def idempotency(self, key: bytes) -> IdempotencyRow | None:

@@ -41,6 +41,7 @@ from records.store.postgres_outcome import commit
 from records.store.postgres_purge import vacuum
 from records.store.postgres_tables import create_tables
 from records.store.unit import (
+    KEPT_PLACES,
     AuditRow,
     CheckpointRow,
     Committed,
@@ -274,9 +275,9 @@ class PostgresStore(Store):
         return [SealedRow(*row) for row in found]
 
     def drop_rows(self, place: str) -> int:
-        """Delete all sealed rows of a view."""
-        if place == "draft":
-            raise ValueError("drafts are no view")
+        """Delete all sealed rows of a view; see `Store.drop_rows`."""
+        if place in KEPT_PLACES:
+            raise ValueError("nothing makes these rows anew")
         found = self._select("SELECT row_id FROM sealed_rows WHERE place = %s", (place,))
         for start in range(0, len(found), 1000):
             self.commit(Unit(deletes=tuple(RowDelete(place, row[0]) for row in found[start : start + 1000])))

@@ -40,6 +40,7 @@ from records.store.sqlite_purge import standing_rows, truncate_journal, write_pu
 from records.store.sqlite_rows import CACHED_STATEMENTS, insert_rows, select_in
 from records.store.stream_ends import StreamEnds
 from records.store.unit import (
+    KEPT_PLACES,
     AuditRow,
     CheckpointRow,
     Committed,
@@ -345,9 +346,9 @@ class SqliteStore(Store):
         return [_sealed_row(row) for row in found]
 
     def drop_rows(self, place: str) -> int:
-        """Delete all sealed rows of a view."""
-        if place == "draft":
-            raise ValueError("drafts are no view")
+        """Delete all sealed rows of a view; see `Store.drop_rows`."""
+        if place in KEPT_PLACES:
+            raise ValueError("nothing makes these rows anew")
         rows = self.rows(place)
         for start in range(0, len(rows), 1000):
             self.commit(Unit(deletes=tuple(RowDelete(place, row.row_id) for row in rows[start : start + 1000])))

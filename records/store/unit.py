@@ -25,6 +25,9 @@ Seal = Callable[[int, int], SealedEvent]
 Compose = Callable[[int, int, Sequence[tuple[int, bytes]]], bytes]
 """(index, logged_at in µs, entries of this batch that stand before it) → body; called by the writer under its lock."""
 
+KEPT_PLACES = frozenset({"draft", "attachment"})
+"""Places of sealed rows that are somebody's own words and files; no view makes them anew, so none may be dropped."""
+
 
 class Append(NamedTuple):
     """Events for one stream.

@@ -375,7 +375,7 @@ def test_dropping_a_view_leaves_other_places(store: Store) -> None:
     assert store.rows("view:client") == []
     assert store.drop_rows("view:client") == 0
     assert [row.row_id for row in store.rows("roster")] == [ids[0]]
-    with pytest.raises(ValueError, match="drafts"):
+    with pytest.raises(ValueError, match="anew"):
         store.drop_rows("draft")
 
 
