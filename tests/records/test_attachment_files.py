@@ -232,7 +232,7 @@ def test_a_large_file_is_kept_in_parts_that_go_nowhere_else(checked: Doors) -> N
     first = "state = (SELECT max(state) FROM sealed_rows WHERE place = 'attachment' AND length(state) > 1000000)"
     checked.outside(f"UPDATE sealed_rows SET {first} WHERE place = 'attachment' AND length(state) > 1000000")
     checked.reopen()
-    with pytest.raises(SealBroken):
+    with pytest.raises(SealBroken, match="in its place"):
         opened(checked, client)
 
 
