@@ -47,6 +47,8 @@ class BackedUp:
             clinic.staff[role], _ = clinic.hire(role)
         client = clinic.register()
         clinic.note(client, "A session.")
+        told = {"kind": "letter", "made_by": "third-party", "title": "A letter"}
+        clinic.opened.attachments.add(client, client, client.bytes.hex().encode(), clinic.request(), **told)
         clinic.see(CLIENT_VIEW, client)
         clinic.close()
 

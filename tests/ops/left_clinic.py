@@ -22,6 +22,8 @@ from projections.client_view import CLIENT_VIEW
 from projections.retention import CLIENT_RETENTION
 from projections.timeline import TIMELINE
 from records.actors import Purpose, Role
+from records.attachment_files import PART_BYTES, open_file
+from records.attachments import AttachmentAdded
 from records.clinic_policy import ClinicPolicy
 from records.drafts import Draft
 from records.errors import Erased
@@ -63,6 +65,10 @@ class Left:
         self.note = UUID(int=7)
         draft = Draft(kind="progress", format="free", sections={"text": DRAFT})
         clinic.opened.drafts.save(self.clients[0], self.note, draft, clinic.request(Role.THERAPIST))
+        told = {"kind": "report", "made_by": "third-party", "title": "Zacanary's report"}
+        for client in self.clients:
+            content = b"%PDF-1.7 " + client.bytes + bytes(2 * PART_BYTES)
+            clinic.opened.attachments.add(client, self.note, content, clinic.request(Role.THERAPIST), **told)
         clinic.erase(self.erased)
         erasure = clinic.erase(self.purged).erasure_id
         purge(clinic.service, clinic.store, erasure, clinic.request(Role.PRIVACY_OFFICER), lambda _done, _of: None)
@@ -138,6 +144,11 @@ def all_views(left: Left, data: Path, url: str | None = None) -> dict[str, Any]:
                 shown[f"{view.action} {client}"] = msgspec.to_builtins(
                     view.build(clinic.service.reader, asked).document
                 )
+            (added,) = (
+                each.event for each in clinic.service.reader.events(client) if isinstance(each.event, AttachmentAdded)
+            )
+            shown[f"file {client}"] = open_file(clinic.service.reader, client, added)
+            assert client.bytes in shown[f"file {client}"]
         for client in (left.erased, left.purged):
             with pytest.raises(Erased):
                 clinic.keyring.current(client, KeyClass.RECORD)

@@ -6,6 +6,7 @@ import json
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 
 from ops import anchor
 from ops.backups.files import KEYRING_MANIFEST
+from ops.wiring import open_clinic
+from records.attachment_files import PLACE, open_file
+from records.attachments import AttachmentAdded
 from tests.ops.backed_up import KILL_AT, KILLED, LIMITED, BackedUp, alter, bytes_in, child, copied, reseal
 from tests.ops.running import data_of, init, run, served
 
@@ -74,6 +78,17 @@ def test_a_restored_clinic_serves_again_once_it_is_declared(clinic: BackedUp) ->
     assert (verified.exit_code, json.loads(verified.stdout)["status"]) == (0, "restored")
     with served(new) as service:
         assert service.request("/readyz")[0] == 200
+    with closing(open_clinic(new, read_only=True)) as restored:
+        reader = restored.service.reader
+        clients = {row.stream for row in reader.sealed_rows(PLACE)}
+        files = [
+            open_file(reader, client, each.event)
+            for client in sorted(clients)
+            for each in reader.events(client)
+            if isinstance(each.event, AttachmentAdded) and each.event.attachment_id == client
+        ]
+        assert files == [client.bytes.hex().encode() for client in sorted(clients)]
+        assert files
 
 
 def test_the_root_key_may_be_put_in_its_place_beforehand(clinic: BackedUp) -> None:
