@@ -8,11 +8,16 @@ Source: DOMAIN 4 (attachments); WCAG 1.1.1 (words that stand for a picture).
 
 from __future__ import annotations
 
+import msgspec
+
 from projections.export.attached import attached_to, file_name
 from projections.export.material import ExportedEvent, ExportedRecord
 from projections.export.presented import Entry, Line, Section
 from projections.export.presenting_history import EventLines
 from records.attachments import KINDS, AttachmentAdded, AttachmentReturned
+
+_LABELS = {"/occurred_at": "Made or received on", "/entered_by": "Added by"}
+"""What the first lines of an entry mean where it is a file, which whoever added it need not have written."""
 
 
 def files(record: ExportedRecord, lines: EventLines) -> Section:
@@ -34,10 +39,14 @@ def files(record: ExportedRecord, lines: EventLines) -> Section:
 
 def _entry(lines: EventLines, exported: ExportedEvent, event: AttachmentAdded, *, returned: bool) -> Entry:
     version = exported.recorded.version
+    told = (
+        msgspec.structs.replace(line, label=_LABELS.get(line.place or "", line.label))
+        for line in lines.without_numbers_of(exported)
+    )
     name = file_name(event)
     return Entry(
         title=f"{KINDS.get(event.kind, event.kind)} (entry {version})",
         version=version,
         marks=("given back to you",) if returned else (),
-        lines=(*lines.without_numbers_of(exported), Line(label="File", text=name, file=name)),
+        lines=(*told, Line(label="File", text=name, file=name)),
     )

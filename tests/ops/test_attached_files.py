@@ -137,6 +137,9 @@ def test_the_page_and_fhir_lead_to_each_file_and_show_no_markup(kept: Kept, bund
         assert f'<a href="{name}">{name}</a>' in page
     assert "<i>" not in page
     assert "given back to you" in page
+    section = page[page.index(">Files</h2>") :].split("</section>")[0]
+    assert "Added by" in section
+    assert "Written by" not in section
     documents = [
         each["resource"]
         for each in json.loads(files["fhir.json"])["entry"]
