@@ -4,6 +4,7 @@
    erasure. None that the log destroyed is there any more.
 2. Every reading opens. The audit index, as far as it goes, holds one row for each, and says what it says.
 3. Each sealed row of a view or of the roster that opens is the fold of the events that it includes.
+   Each attached file is there, and is the one that its event tells of (`ops.live.files`).
 4. A client's access stream is dense and ends where the log says; each entry opens, and names this client. An access
    report that was kept says how many there were up to a place and to a checkpoint: so it must still be.
 
@@ -23,6 +24,7 @@ from uuid import UUID
 import msgspec
 
 from ops.keys.providers import open_provider
+from ops.live.files import check_files
 from ops.live.log import Tables
 from ops.opening import open_from
 from ops.settings import Settings
@@ -103,7 +105,7 @@ def check_views(settings: Settings, tables: Tables, verifier: Verifier) -> None:
     """Take steps 2 and 3.
 
     Raises:
-        AlteredIndex, AlteredReading, AlteredRow: see the module.
+        AlteredIndex, AlteredReading, AlteredRow, FileLost: see the module.
     """
     with _opened(settings) as clinic:
         compare_views(clinic, tables, verifier)
@@ -116,6 +118,7 @@ def compare_views(clinic: Clinic, tables: Tables, verifier: Verifier) -> None:
         unread = _check_rows(clinic, snapshot)
         if unread:
             verifier.warnings.append(f"{unread} rows of {snapshot.place} do not open and will be folded anew.")
+    check_files(clinic, verifier)
 
 
 def _check_index(clinic: Clinic, tables: Tables, size: int) -> None:

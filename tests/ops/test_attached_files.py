@@ -31,6 +31,7 @@ from records.attachments import mark_attachment_entered_in_error, return_attachm
 from records.errors import SealBroken, UnknownItem
 from tests.check import check_store
 from tests.clinic import StaffedClinic, make_clinic
+from tests.ops.running import run
 from tests.ops.test_import import exported, genesis
 
 CLERK = Role.RECORDS_CLERK
@@ -217,6 +218,35 @@ def test_a_file_that_is_lost_or_altered_is_found_before_anything_is_released(tmp
         made.bundle()
     assert len(made.clinic.service.client(made.client).disclosures) == before
     made.clinic.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM sealed_rows WHERE row_id = (SELECT max(row_id) FROM sealed_rows WHERE place = 'attachment')",
+        "UPDATE sealed_rows SET state = substr(state, 1, length(state) - 1)"
+        " || CASE substr(state, -1) WHEN x'00' THEN x'01' ELSE x'00' END WHERE place = 'attachment'",
+    ],
+    ids=["lost", "altered"],
+)
+def test_verify_finds_a_file_that_is_lost_or_altered_in_the_clinic_and_in_a_backup(
+    tmp_path: Path, statement: str
+) -> None:
+    made = Kept(tmp_path)
+    made.add(LETTER)
+    made.clinic.close()
+    data = made.clinic.opened.paths.database.parent
+    assert json.loads(run("verify", "--data", str(data), "--json").stdout)["status"] in ("ok", "unanchored", "unpinned")
+    with closing(sqlite3.connect(made.clinic.opened.paths.database)) as database, database:
+        assert database.execute(statement).rowcount
+    backup = tmp_path / "backup"
+    assert run("backup", str(backup), "--data", str(data), "--json").exit_code == 0
+    for found in (
+        run("verify", "--data", str(data), "--json"),
+        run("verify", str(backup), "--data", str(data), "--json"),
+    ):
+        assert found.exit_code == 3
+        assert "The file that entry" in json.loads(found.stdout)["sentence"]
 
 
 def test_the_files_come_back_equal_in_another_clinic_and_leave_it_again(
