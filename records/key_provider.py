@@ -107,7 +107,7 @@ class KeyFileProvider:
         Raises:
             KeyMissing: there is no such file, it is not a key file, or the passphrase does not open it.
         """
-        self._path = path
+        self._path, self._name = path, str(path)
         self._reading = threading.Lock()
         try:
             content, stamp = _read(path)
@@ -169,7 +169,7 @@ class KeyFileProvider:
         """
         # A file that was turned is read, so that a destroyed key leaves this process's memory with the next use of
         # another; one that is out of reach takes nothing from what was opened.
-        stamp = _stamp(self._path)
+        stamp = _stamp(self._name)
         if stamp is not None and stamp != self._stamp:
             self._read_again()
         return _unwrap(self._key(generation), context, wrapped)
@@ -292,7 +292,7 @@ def _lock(folder: int) -> None:
 _Stamp = tuple[int, int, int]
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: str) -> _Stamp | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - each key that is opened asks for it, and a Path costs three times as much
     except OSError:
