@@ -47,6 +47,12 @@ class AttachmentBody(Body):
     content = Base64(MAX_BYTES, required=True)
 
 
+class ReturnBody(Body):
+    """When the original was given back; now, where nothing is said."""
+
+    occurred_at = Instant(allow_none=True)
+
+
 ATTACHMENT = {
     "kind": "letter",
     "made_by": "third-party",
@@ -79,7 +85,7 @@ def open_an_attachment(reading: Reading, client_id: UUID, attachment_id: UUID) -
 
 
 @blueprint.route("/clients/<uuid:client_id>/attachments/<uuid:attachment_id>/return", methods=["POST"])
-@changes(return_attachment, versioned=True)
+@changes(return_attachment, body=ReturnBody, example={"occurred_at": "2026-03-02T10:00:00Z"}, versioned=True)
 def give_an_original_back(change: Change, client_id: UUID, attachment_id: UUID) -> Response:
     """Record that the original was given back to the client."""
     return change.write(client_id, attachment_id, attachment_id=attachment_id)

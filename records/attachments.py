@@ -182,10 +182,13 @@ def add_attachment(
 
 
 @decision("attachment.change")
-def return_attachment(record: ClientRecord, context: Context, *, attachment_id: UUID) -> Sequence[Event]:
+def return_attachment(
+    record: ClientRecord, context: Context, *, attachment_id: UUID, occurred_at: datetime | None = None
+) -> Sequence[Event]:
     """Record that the original was given back, on its version; nothing to do where it was.
 
     Raises:
+        InvalidContent: a time that lies ahead.
         UnknownItem: no such attachment in this record.
         RuleBroken: `attachment-entered-in-error`.
         StaleRecord, VersionRequired: see `Context.require_version`.
@@ -196,7 +199,7 @@ def return_attachment(record: ClientRecord, context: Context, *, attachment_id: 
     context.require_version(state.version)
     if state.status == "entered-in-error":
         raise RuleBroken("attachment-entered-in-error", "What was entered in error was given back to nobody.")
-    return [AttachmentReturned(attachment_id=attachment_id, **context.stamp())]
+    return [AttachmentReturned(attachment_id=attachment_id, **context.stamp(occurred_at))]
 
 
 @decision("attachment.error")

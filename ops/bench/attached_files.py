@@ -9,10 +9,11 @@ from __future__ import annotations
 import http.client
 import os
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from ops.bench.bench_clinic import BenchClinic
 from ops.bench.caller import Caller
+from ops.bench.exporting_records import released
 from ops.bench.figure import Bench, Group, Measured, Target
 from ops.bench.http_service import serving
 from ops.bench.treatment import LEAD_EVENTS
@@ -40,27 +41,18 @@ def measure(bench: Bench) -> Iterator[Measured]:
         clinic.clinic.attachments.add(client, uuid4(), content, Request(clinic.therapist, "bench"), **told)
     clinic.close()
     with serving(data) as service:
-        export_id = uuid4()
-        asked = {
-            "id": str(export_id),
-            "recipient_kind": "client",
-            "recipient": "Mark Bench",
-            "purpose": "The client asked for a copy.",
-            "basis": "client-request",
-            "authorised_by": clerk.id,
-        }
-        Caller(service.port, token).call("POST", f"/v1/clients/{client}/exports", asked)
-        read = _read_through(service.port, token, client, export_id)
+        address = released(Caller(service.port, token), client, clerk.id, pdf=False)
+        read = _read_through(service.port, token, address)
         if read < files * MAX_BYTES:
             raise AssertionError("the bundle was cut short")
         yield Measured(MEMORY.name, service.most_memory_mib(), f"{files} files, {read >> 20} MiB read")
 
 
-def _read_through(port: int, token: str, client: UUID, export_id: UUID) -> int:
+def _read_through(port: int, token: str, address: str) -> int:
     """Fetch the bundle, keep nothing of it, and return how many bytes came."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"Authorization": f"Bearer {token}", "Purpose-Of-Use": "PATRQT"}
-    connection.request("GET", f"/v1/clients/{client}/exports/{export_id}", None, headers)
+    connection.request("GET", address, None, headers)
     answer = connection.getresponse()
     if answer.status != 200:
         raise AssertionError(f"the bundle was answered {answer.status}")

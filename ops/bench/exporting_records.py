@@ -63,7 +63,8 @@ def measure(bench: Bench) -> Iterator[Measured]:
     yield Measured(VERIFYING.name, max(seconds), f"best {min(seconds):.2f} s")
 
 
-def _exported(exporter: Caller, client: UUID, clerk: str, *, pdf: bool) -> bytes:
+def released(exporter: Caller, client: UUID, clerk: str, *, pdf: bool) -> str:
+    """Release an export of a record; return the address of its bundle."""
     export_id = uuid4()
     asked = {
         "id": str(export_id),
@@ -75,7 +76,11 @@ def _exported(exporter: Caller, client: UUID, clerk: str, *, pdf: bool) -> bytes
         "pdf": pdf,
     }
     exporter.call("POST", f"/v1/clients/{client}/exports", asked)
-    return exporter.call("GET", f"/v1/clients/{client}/exports/{export_id}", purpose="PATRQT")
+    return f"/v1/clients/{client}/exports/{export_id}"
+
+
+def _exported(exporter: Caller, client: UUID, clerk: str, *, pdf: bool) -> bytes:
+    return exporter.call("GET", released(exporter, client, clerk, pdf=pdf), purpose="PATRQT")
 
 
 def _verified(room: Path, fingerprint: str) -> float:

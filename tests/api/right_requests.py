@@ -267,7 +267,7 @@ def _sends(body: dict[str, Any]) -> Recipe:
     return lambda kitchen: Right({}, body)
 
 
-def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, Any] | None) -> Recipe:
+def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, Any]) -> Recipe:
     def cook(kitchen: Kitchen) -> Right:
         item, version = made(kitchen)
         return Right({name: item}, body, version)
@@ -275,7 +275,7 @@ def _on(name: str, made: Callable[[Kitchen], tuple[str, int]], body: dict[str, A
     return cook
 
 
-def _onto(name: str, path: str, content: dict[str, Any], body: dict[str, Any] | None) -> Recipe:
+def _onto(name: str, path: str, content: dict[str, Any], body: dict[str, Any]) -> Recipe:
     return _on(name, lambda kitchen: kitchen.made(path, content), body)
 
 
@@ -380,9 +380,7 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/clients/{client_id}/legal-holds/{hold_id}/lifting": _on("hold_id", Kitchen.hold, REASON),
     "POST /v1/clients/{client_id}/attachments": _sends(FILE),
     "GET /v1/clients/{client_id}/attachments/{attachment_id}": lambda k: Right({"attachment_id": k.attached()}),
-    "POST /v1/clients/{client_id}/attachments/{attachment_id}/return": _onto(
-        "attachment_id", "/attachments", FILE, None
-    ),
+    "POST /v1/clients/{client_id}/attachments/{attachment_id}/return": _onto("attachment_id", "/attachments", FILE, {}),
     "POST /v1/clients/{client_id}/attachments/{attachment_id}/error": _onto(
         "attachment_id", "/attachments", FILE, REASON
     ),
