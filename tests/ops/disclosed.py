@@ -93,7 +93,8 @@ def released_lie(clinic: StaffedClinic, client: UUID, files: Files, index: int, 
     ((recorded, salted),) = clinic.reader.open_salted(client, clinic.reader.rows(client)[-1:])
     given = Release(index=recorded.index, salted=salted)
     outer = {name: data for name, data in files.items() if not name.startswith("proof/")}
-    return outer | prove_entries(clinic.reader, LogProofs(clinic.reader), {index, *more}, given)
+    shown = {each: clinic.reader.log_entries(each, each + 1)[0] for each in (index, *more)}
+    return outer | prove_entries(clinic.reader, LogProofs(clinic.reader), shown, given)
 
 
 def fingerprint_of(files: Files) -> str:
