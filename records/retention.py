@@ -140,6 +140,7 @@ CONTENT = {
     "goals": "a goal",
     "risk_assessments": "a risk assessment",
     "notes": "a note",
+    "attachments": "a file",
     "breaches": "a breach",
     "disclosures": "a disclosure",
 }
