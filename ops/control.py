@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from ops.duties import Progress, Take
 from ops.exits import CommandFailed, Exit, exit_code, sentence
 from ops.logging import log
 from records.errors import ClinicLocked
@@ -38,8 +39,6 @@ _MAX_PATH_BYTES = 103
 PIECE_BYTES = 1 << 20
 """The longest piece of a file in one line."""
 
-Progress = Callable[[int, int], None]
-Take = Callable[[bytes], object]
 Do = Callable[[str, dict[str, Any], str | None, int, Progress, Take], Any]
 """(duty, arguments, token, system user's id, progress, what takes the pieces of a file) → plain data."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -129,6 +130,15 @@ def open_parts(reader: Reader, client_id: UUID, added: AttachmentAdded) -> Itera
         yield part
     if size != added.size or digest.hexdigest() != added.sha256:
         raise SealBroken("an attachment whose file is another one")
+
+
+def check_file(reader: Reader, client_id: UUID, added: AttachmentAdded) -> None:
+    """Open an attachment part by part, and keep nothing of it.
+
+    Raises:
+        SealBroken, Erased, KeyMissing: see `open_parts`.
+    """
+    deque(open_parts(reader, client_id, added), maxlen=0)
 
 
 def _count(size: int) -> int:

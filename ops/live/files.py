@@ -8,13 +8,12 @@ It looks at no content (`records.attachment_files` compares digests).
 
 from __future__ import annotations
 
-from collections import deque
 from uuid import UUID
 
 from ops.verify import VerificationError, Verifier
 from ops.wiring import Clinic
 from projections.client_state import SNAPSHOT
-from records.attachment_files import open_parts
+from records.attachment_files import check_file
 from records.attachments import AttachmentAdded
 from records.errors import Erased, KeyMissing, SealBroken
 from records.ledger import KeyClass
@@ -48,7 +47,7 @@ def check_files(clinic: Clinic, verifier: Verifier) -> None:
             event = recorded.event
             if isinstance(event, AttachmentAdded) and event.title:
                 try:
-                    deque(open_parts(reader, client_id, event), maxlen=0)
+                    check_file(reader, client_id, event)
                 except (SealBroken, KeyMissing) as error:
                     what = f"The file that entry {recorded.index} tells of is not there, or is another one."
                     raise FileLost(what, recorded.index) from error

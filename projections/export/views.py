@@ -13,7 +13,6 @@ It records no release (`projections.export.releasing`).
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from uuid import UUID
@@ -31,7 +30,7 @@ from projections.export.record_schema import record_schema
 from projections.export.zipped import zip_pieces
 from projections.log_proofs import LogProofs
 from projections.pages import last_version
-from records.attachment_files import open_parts
+from records.attachment_files import check_file, open_parts
 from records.disclosures import DisclosureMade
 from records.errors import RuleBroken, UnknownClient, UnknownItem
 from records.event import Recorded
@@ -149,8 +148,8 @@ class PreparingView:
         made = self._exports.make(reader, _client_of(asked), at, pdf=pdf)
         record, files = made
         # What cannot be given is found before anything is released.
-        for _, parts in _opened(reader, record.client_id, files):
-            deque(parts, maxlen=0)
+        for each in files.attached:
+            check_file(reader, record.client_id, each)
         self._exports.hold(made)
         prepared = Prepared(
             at=record.at,
